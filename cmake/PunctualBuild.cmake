@@ -1,0 +1,55 @@
+# How everything of ours is compiled, and `punctual_module`: a folder of src/ as a static library with its tests.
+option(PUNCTUAL_TESTS "Build the tests" ON)
+option(PUNCTUAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+option(PUNCTUAL_DEVELOPER "Our own build: warnings are errors. Never on for those who build us as a part of theirs" OFF)
+set(PUNCTUAL_SANITIZE "" CACHE STRING "-fsanitize= for everything of ours, for instance address,undefined")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON) # the same objects go into the program and into libpunctual.so
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(PUNCTUAL_CCACHE ccache)
+if(PUNCTUAL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PUNCTUAL_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${PUNCTUAL_CCACHE})
+endif()
+
+add_library(punctual_flags INTERFACE)
+target_include_directories(punctual_flags INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
+if(PUNCTUAL_DEVELOPER)
+  target_compile_options(punctual_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wpedantic -Werror)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(punctual_flags INTERFACE -Wthread-safety)
+  else()
+    # g++ 12 reports these inside libstdc++ and Boost, after inlining, where there is nothing to mend.
+    target_compile_options(punctual_flags INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds
+      -Wno-restrict -Wno-missing-field-initializers)
+  endif()
+  target_compile_options(punctual_flags INTERFACE -Wno-missing-field-initializers)
+endif()
+if(PUNCTUAL_SANITIZE)
+  target_compile_options(punctual_flags INTERFACE -fsanitize=${PUNCTUAL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(punctual_flags INTERFACE -fsanitize=${PUNCTUAL_SANITIZE})
+endif()
+
+# punctual_module(NAME SOURCES ... [TESTS ...] [DEPENDS modules and libraries ...])
+# Makes the static library punctual_NAME from src/NAME and, from its tests, the program NAME_test that ctest runs.
+function(punctual_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;TESTS;DEPENDS;TEST_DEPENDS" ${ARGN})
+  add_library(punctual_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(punctual_${name} PUBLIC punctual_flags ${arg_DEPENDS})
+  if(PUNCTUAL_TESTS AND arg_TESTS)
+    add_executable(${name}_test ${arg_TESTS})
+    target_link_libraries(${name}_test PRIVATE punctual_${name} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE PUNCTUAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()

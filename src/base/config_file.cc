@@ -1,0 +1,208 @@
+#include "base/config_file.h"
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace punctual {
+
+struct ConfigFile::State {
+  std::string name;
+  toml::table table;
+  std::set<const void*> read;  // nodes somebody asked for
+  std::optional<Error> error;
+};
+
+namespace {
+
+const toml::table& AsTable(const void* table) { return *static_cast<const toml::table*>(table); }
+const toml::node& AsNode(const void* node) { return *static_cast<const toml::node*>(node); }
+
+std::string Where(const std::string& name, const toml::node& node) {
+  return name + ":" + std::to_string(node.source().begin.line);
+}
+
+// The first key that nobody read, below `table`.
+std::optional<Error> FirstUnread(const std::string& name, const toml::table& table, const std::set<const void*>& read,
+                                 const std::string& path) {
+  for (auto&& [key, node] : table) {
+    const std::string full = path.empty() ? std::string(key.str()) : path + "." + std::string(key.str());
+    if (!read.contains(&node))
+      return Fail(Code::kInvalidArgument, Where(name, node) + ": " + full + ": no such option; remove it or correct its name");
+    if (const auto* inner = node.as_table())
+      if (auto error = FirstUnread(name, *inner, read, full)) return error;
+    if (const auto* array = node.as_array())
+      for (auto&& element : *array)
+        if (const auto* inner = element.as_table())
+          if (auto error = FirstUnread(name, *inner, read, full)) return error;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ConfigFile::ConfigFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ConfigFile::ConfigFile(ConfigFile&&) noexcept = default;
+ConfigFile& ConfigFile::operator=(ConfigFile&&) noexcept = default;
+ConfigFile::~ConfigFile() = default;
+
+Result<ConfigFile> ConfigFile::Read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Fail(Code::kNotFound, path + ": cannot be opened; give the path of a TOML file that can be read");
+  std::stringstream text;
+  text << file.rdbuf();
+  return Parse(text.view(), path);
+}
+
+Result<ConfigFile> ConfigFile::Parse(std::string_view text, const std::string& name) {
+  toml::parse_result parsed = toml::parse(text, name);
+  if (!parsed) {
+    const auto& error = parsed.error();
+    return Fail(Code::kInvalidArgument, name + ":" + std::to_string(error.source().begin.line) + ": not TOML: " +
+                                            std::string(error.description()));
+  }
+  auto state = std::make_unique<State>();
+  state->name = name;
+  state->table = std::move(parsed).table();
+  return ConfigFile(std::move(state));
+}
+
+ConfigTable ConfigFile::root() { return ConfigTable(state_.get(), &state_->table, ""); }
+
+Result<void> ConfigFile::Finish() const {
+  if (state_->error) return *state_->error;
+  if (auto error = FirstUnread(state_->name, state_->table, state_->read, "")) return *error;
+  return {};
+}
+
+ConfigTable::ConfigTable(ConfigFile::State* state, const void* table, std::string path)
+    : state_(state), table_(table), path_(std::move(path)) {}
+
+std::string ConfigTable::Name(std::string_view key) const {
+  return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+}
+
+const void* ConfigTable::Find(std::string_view key) {
+  const toml::node* node = AsTable(table_).get(key);
+  if (node != nullptr) state_->read.insert(node);
+  return node;
+}
+
+void ConfigTable::Refuse(std::string_view key, const std::string& what) {
+  if (state_->error) return;
+  const toml::node* node = AsTable(table_).get(key);
+  const std::string where = Where(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
+  state_->error = Fail(Code::kInvalidArgument, where + ": " + Name(key) + ": " + what);
+}
+
+void ConfigTable::Get(std::string_view key, std::string& value) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  if (auto text = AsNode(node).value_exact<std::string>())
+    value = *text;
+  else
+    Refuse(key, "must be text in quotes");
+}
+
+void ConfigTable::Get(std::string_view key, bool& value) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  if (auto flag = AsNode(node).value_exact<bool>())
+    value = *flag;
+  else
+    Refuse(key, "must be true or false");
+}
+
+void ConfigTable::Get(std::string_view key, std::int64_t& value, std::int64_t min, std::int64_t max) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  auto number = AsNode(node).value_exact<std::int64_t>();
+  if (!number || *number < min || *number > max)
+    Refuse(key, "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+  else
+    value = *number;
+}
+
+void ConfigTable::Get(std::string_view key, double& value, double min, double max) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  auto number = AsNode(node).is_number() ? AsNode(node).value<double>() : std::nullopt;
+  if (!number || !(*number >= min && *number <= max)) {
+    std::ostringstream what;
+    what << "must be a number from " << min << " to " << max;
+    Refuse(key, what.str());
+  } else {
+    value = *number;
+  }
+}
+
+void ConfigTable::Get(std::string_view key, std::vector<std::string>& value) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  std::vector<std::string> read;
+  const toml::array* array = AsNode(node).as_array();
+  if (array != nullptr)
+    for (auto&& element : *array)
+      if (auto text = element.value_exact<std::string>()) read.push_back(*text);
+  if (array == nullptr || read.size() != array->size())
+    Refuse(key, "must be a list of texts, for instance [\"a\", \"b\"]");
+  else
+    value = std::move(read);
+}
+
+void ConfigTable::Get(std::string_view key, std::vector<double>& value) {
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  std::vector<double> read;
+  const toml::array* array = AsNode(node).as_array();
+  if (array != nullptr)
+    for (auto&& element : *array)
+      if (auto number = element.is_number() ? element.value<double>() : std::nullopt; number && std::isfinite(*number))
+        read.push_back(*number);
+  if (array == nullptr || read.size() != array->size())
+    Refuse(key, "must be a list of finite numbers");
+  else
+    value = std::move(read);
+}
+
+void ConfigTable::GetMs(std::string_view key, Duration& value, Duration min, Duration max) {
+  double ms = static_cast<double>(value.count()) / 1e6;
+  Get(key, ms, static_cast<double>(min.count()) / 1e6, static_cast<double>(max.count()) / 1e6);
+  value = Duration(std::llround(ms * 1e6));
+}
+
+std::optional<ConfigTable> ConfigTable::Table(std::string_view key) {
+  const void* node = Find(key);
+  if (node == nullptr) return std::nullopt;
+  const toml::table* table = AsNode(node).as_table();
+  if (table == nullptr) {
+    Refuse(key, "must be a table: [" + Name(key) + "]");
+    return std::nullopt;
+  }
+  return ConfigTable(state_, table, Name(key));
+}
+
+std::vector<ConfigTable> ConfigTable::Tables(std::string_view key) {
+  std::vector<ConfigTable> tables;
+  const void* node = Find(key);
+  if (node == nullptr) return tables;
+  const toml::array* array = AsNode(node).as_array();
+  if (array != nullptr)
+    for (auto&& element : *array)
+      if (const toml::table* table = element.as_table()) tables.push_back(ConfigTable(state_, table, Name(key)));
+  if (array == nullptr || tables.size() != array->size()) Refuse(key, "must be tables: [[" + Name(key) + "]]");
+  return tables;
+}
+
+bool ConfigTable::Has(std::string_view key) const { return AsTable(table_).contains(key); }
+
+std::vector<std::string> ConfigTable::Keys() const {
+  std::vector<std::string> keys;
+  for (auto&& [key, node] : AsTable(table_)) keys.emplace_back(key.str());
+  return keys;
+}
+
+}  // namespace punctual

@@ -1,0 +1,58 @@
+#include "base/config_file.h"
+
+#include <gtest/gtest.h>
+
+namespace punctual {
+namespace {
+
+TEST(ConfigFileTest, ReadsWhatIsThereAndKeepsDefaults) {
+  auto file = ConfigFile::Parse("name = 'm'\ncount = 3\nlist = [1, 2.5]\n[a]\nwait_ms = 1.5\n", "x.toml").value();
+  std::string name, other = "default";
+  std::int64_t count = 0;
+  std::vector<double> list;
+  Duration wait{};
+  ConfigTable root = file.root();
+  root.Get("name", name);
+  root.Get("other", other);
+  root.Get("count", count, 0, 10);
+  root.Get("list", list);
+  root.Table("a")->GetMs("wait_ms", wait, Duration(0), std::chrono::seconds(1));
+  EXPECT_TRUE(file.Finish().has_value());
+  EXPECT_EQ(name, "m");
+  EXPECT_EQ(other, "default");
+  EXPECT_EQ(count, 3);
+  EXPECT_EQ(list, (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(wait, std::chrono::microseconds(1500));
+}
+
+TEST(ConfigFileTest, AKeyNobodyReadIsAnErrorWithItsLine) {
+  auto file = ConfigFile::Parse("a = 1\n[b]\nspeling = 2\n", "x.toml").value();
+  std::int64_t a = 0;
+  file.root().Get("a", a, 0, 9);
+  file.root().Table("b");
+  EXPECT_EQ(file.Finish().error().message, "x.toml:3: b.speling: no such option; remove it or correct its name");
+}
+
+TEST(ConfigFileTest, WrongTypesAndRangesNameTheKey) {
+  for (const auto& [text, what] : {std::pair{"n = 'x'", "x.toml:1: n: must be a whole number from 0 to 9"},
+                                   std::pair{"n = 10", "x.toml:1: n: must be a whole number from 0 to 9"},
+                                   std::pair{"n = 1.0", "x.toml:1: n: must be a whole number from 0 to 9"}}) {
+    auto file = ConfigFile::Parse(text, "x.toml").value();
+    std::int64_t n = 0;
+    file.root().Get("n", n, 0, 9);
+    EXPECT_EQ(file.Finish().error().message, what);
+  }
+}
+
+TEST(ConfigFileTest, TextThatIsNotTomlNamesTheLine) {
+  auto file = ConfigFile::Parse("a = 1\nb = = 2\n", "x.toml");
+  ASSERT_TRUE(file.has_error());
+  EXPECT_TRUE(file.error().message.starts_with("x.toml:2: not TOML")) << file.error().message;
+}
+
+TEST(ConfigFileTest, AMissingFileIsNotFound) {
+  EXPECT_EQ(ConfigFile::Read("/nonexistent/x.toml").error().code, Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace punctual

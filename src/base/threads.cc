@@ -1,0 +1,54 @@
+#include "base/threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fstream>
+
+namespace punctual {
+
+namespace {
+
+// The quota in cores of cgroup v2 ("max 100000" or "150000 100000"); 0: none, or not to be read.
+double CgroupQuotaCores() {
+  std::ifstream membership("/proc/self/cgroup");
+  std::string line, folder;
+  while (std::getline(membership, line))
+    if (line.starts_with("0::")) folder = line.substr(3);
+  double cores = 0;
+  // A limit on any of the enclosing groups holds.
+  for (std::string at = folder; !folder.empty(); at = at.substr(0, at.rfind('/'))) {
+    std::ifstream file("/sys/fs/cgroup" + at + "/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (file >> quota >> period && quota != "max" && period > 0) {
+      const double here = std::strtod(quota.c_str(), nullptr) / period;
+      cores = cores == 0 ? here : std::min(cores, here);
+    }
+    if (at.empty() || at == "/") break;
+  }
+  return cores;
+}
+
+}  // namespace
+
+int UsableCores() {
+  cpu_set_t set;
+  int cores = 1;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
+  if (const double quota = CgroupQuotaCores(); quota > 0) cores = std::min(cores, static_cast<int>(std::ceil(quota)));
+  return std::max(1, cores);
+}
+
+void NameThisThread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
+
+std::size_t ThisThreadNumber() {
+  static std::atomic<std::size_t> next = 0;
+  thread_local const std::size_t number = next.fetch_add(1, std::memory_order_relaxed);
+  return number;
+}
+
+}  // namespace punctual

@@ -1,0 +1,18 @@
+// Threads: how many this process may use, what they are called.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace punctual {
+
+// The cores this process may use: the smaller of its affinity mask and its cgroup's CPU quota (rounded up), at least 1.
+int UsableCores();
+
+// Names the calling thread (15 bytes are shown by the system's tools).
+void NameThisThread(const std::string& name);
+
+// A small number for the calling thread, the same for its whole life: spreads threads over per-thread cells.
+std::size_t ThisThreadNumber();
+
+}  // namespace punctual
