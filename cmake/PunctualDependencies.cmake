@@ -3,7 +3,7 @@ find_package(Threads REQUIRED)
 # Debian keeps 1.74 as the default; its headers for 1.81 stand under the same names and do not mix with it.
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(simdjson REQUIRED)
-find_package(tomlplusplus REQUIRED)
+find_package(tomlplusplus REQUIRED) # headers only: its shared library is built with exceptions, ours reads without
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(ZLIB REQUIRED)
