@@ -12,7 +12,8 @@ namespace punctual {
 struct ConfigFile::State {
   std::string name;
   toml::table table;
-  std::set<const void*> read;  // nodes somebody asked for
+  std::set<const void*> read;     // nodes somebody asked for
+  std::set<const void*> ignored;  // nodes whose inside is somebody else's
   std::optional<Error> error;
 };
 
@@ -27,17 +28,19 @@ std::string Where(const std::string& name, const toml::node& node) {
 
 // The first key that nobody read, below `table`.
 std::optional<Error> FirstUnread(const std::string& name, const toml::table& table, const std::set<const void*>& read,
-                                 const std::string& path) {
+                                 const std::set<const void*>& ignored, const std::string& path) {
   for (auto&& [key, node] : table) {
+    if (ignored.contains(&node)) continue;
     const std::string full = path.empty() ? std::string(key.str()) : path + "." + std::string(key.str());
     if (!read.contains(&node))
-      return Fail(Code::kInvalidArgument, Where(name, node) + ": " + full + ": no such option; remove it or correct its name");
+      return Fail(Code::kInvalidArgument,
+                  Where(name, node) + ": " + full + ": no such option; remove it or correct its name");
     if (const auto* inner = node.as_table())
-      if (auto error = FirstUnread(name, *inner, read, full)) return error;
+      if (auto error = FirstUnread(name, *inner, read, ignored, full)) return error;
     if (const auto* array = node.as_array())
       for (auto&& element : *array)
         if (const auto* inner = element.as_table())
-          if (auto error = FirstUnread(name, *inner, read, full)) return error;
+          if (auto error = FirstUnread(name, *inner, read, ignored, full)) return error;
   }
   return std::nullopt;
 }
@@ -61,8 +64,8 @@ Result<ConfigFile> ConfigFile::Parse(std::string_view text, const std::string& n
   toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
     const auto& error = parsed.error();
-    return Fail(Code::kInvalidArgument, name + ":" + std::to_string(error.source().begin.line) + ": not TOML: " +
-                                            std::string(error.description()));
+    return Fail(Code::kInvalidArgument, name + ":" + std::to_string(error.source().begin.line) +
+                                            ": not TOML: " + std::string(error.description()));
   }
   auto state = std::make_unique<State>();
   state->name = name;
@@ -74,7 +77,7 @@ ConfigTable ConfigFile::root() { return ConfigTable(state_.get(), &state_->table
 
 Result<void> ConfigFile::Finish() const {
   if (state_->error) return *state_->error;
-  if (auto error = FirstUnread(state_->name, state_->table, state_->read, "")) return *error;
+  if (auto error = FirstUnread(state_->name, state_->table, state_->read, state_->ignored, "")) return *error;
   return {};
 }
 
@@ -94,7 +97,8 @@ const void* ConfigTable::Find(std::string_view key) {
 void ConfigTable::Refuse(std::string_view key, const std::string& what) {
   if (state_->error) return;
   const toml::node* node = AsTable(table_).get(key);
-  const std::string where = Where(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
+  const std::string where =
+      Where(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
   state_->error = Fail(Code::kInvalidArgument, where + ": " + Name(key) + ": " + what);
 }
 
@@ -198,6 +202,10 @@ std::vector<ConfigTable> ConfigTable::Tables(std::string_view key) {
 }
 
 bool ConfigTable::Has(std::string_view key) const { return AsTable(table_).contains(key); }
+
+void ConfigTable::Ignore(std::string_view key) {
+  if (const toml::node* node = AsTable(table_).get(key)) state_->ignored.insert(node);
+}
 
 std::vector<std::string> ConfigTable::Keys() const {
   std::vector<std::string> keys;

@@ -47,7 +47,8 @@ class ConfigFile {
 
 class ConfigTable {
  public:
-  // Each reads `key` into `value` if it is there; a wrong type, or a number out of [min, max], is remembered for Finish().
+  // Each reads `key` into `value` if it is there; a wrong type, or a number out of [min, max], is remembered for
+  // Finish().
   void Get(std::string_view key, std::string& value);
   void Get(std::string_view key, bool& value);
   void Get(std::string_view key, std::int64_t& value, std::int64_t min, std::int64_t max);
@@ -60,6 +61,8 @@ class ConfigTable {
   std::optional<ConfigTable> Table(std::string_view key);
   std::vector<ConfigTable> Tables(std::string_view key);  // an array of tables
   bool Has(std::string_view key) const;
+  // `key` and all below it are read by somebody else, from the same file: Finish() does not ask who did.
+  void Ignore(std::string_view key);
   // Every key of the table, for tables whose keys are names ([tiers.NAME]).
   std::vector<std::string> Keys() const;
 

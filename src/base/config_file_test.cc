@@ -33,6 +33,16 @@ TEST(ConfigFileTest, AKeyNobodyReadIsAnErrorWithItsLine) {
   EXPECT_EQ(file.Finish().error().message, "x.toml:3: b.speling: no such option; remove it or correct its name");
 }
 
+TEST(ConfigFileTest, WhatSomebodyElseReadsIsNotAskedFor) {
+  auto file = ConfigFile::Parse("[mine]\na = 1\n[theirs]\nb = 2\n[theirs.deep]\nc = 3\n", "x.toml").value();
+  std::int64_t a = 0;
+  file.root().Table("mine")->Get("a", a, 0, 9);
+  EXPECT_EQ(file.Finish().error().message, "x.toml:3: theirs: no such option; remove it or correct its name");
+  file.root().Ignore("theirs");
+  file.root().Ignore("not there");
+  EXPECT_TRUE(file.Finish().has_value());
+}
+
 TEST(ConfigFileTest, WrongTypesAndRangesNameTheKey) {
   for (const auto& [text, what] : {std::pair{"n = 'x'", "x.toml:1: n: must be a whole number from 0 to 9"},
                                    std::pair{"n = 10", "x.toml:1: n: must be a whole number from 0 to 9"},

@@ -25,6 +25,13 @@ void Histogram::Add(std::size_t bucket, std::uint64_t count, Duration max) {
   max_ = std::max(max_, max);
 }
 
+Histogram Histogram::Since(const Histogram& earlier) const {
+  Histogram recent = *this;
+  for (std::size_t i = 0; i < kHistogramBuckets; ++i) recent.buckets_[i] -= earlier.buckets_[i];
+  recent.count_ -= earlier.count_;
+  return recent;
+}
+
 std::uint64_t Histogram::CountUpTo(Duration limit) const {
   std::uint64_t sum = 0;
   const std::size_t last = HistogramBucket(limit);

@@ -36,6 +36,9 @@ class Histogram {
   // For those who keep the buckets elsewhere. `max`: the largest duration among them.
   void Add(std::size_t bucket, std::uint64_t count, Duration max);
 
+  // What was recorded into this one since it was `earlier`, a copy of it. The maximum stays that of all.
+  Histogram Since(const Histogram& earlier) const;
+
   std::uint64_t count() const { return count_; }
   Duration max() const { return max_; }
   // How many were <= limit (to the bucket's precision).
