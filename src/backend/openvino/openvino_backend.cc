@@ -1,0 +1,188 @@
+// The OpenVINO backend: model files through OpenVINO on the device that the manifest names.
+//
+// Each session is a compiled model of its own with one stream and one thread: OpenVINO serialises the inferences of one
+// stream, and several streams of one compiled model bring a scheduler of their own, which would stand between the worker
+// pool and its deadlines. The weights are small where this matters.
+#include <algorithm>
+
+#include <openvino/openvino.hpp>
+
+#include "model/backend.h"
+
+namespace punctual {
+
+namespace {
+
+Result<DType> DTypeOf(const ov::element::Type& type, const std::string& what) {
+  if (type == ov::element::f32) return DType::kFloat32;
+  if (type == ov::element::f64) return DType::kFloat64;
+  if (type == ov::element::i32) return DType::kInt32;
+  if (type == ov::element::i64) return DType::kInt64;
+  return Fail(Code::kInvalidArgument, what + " is of type " + type.get_type_name() + "; FP32, FP64, INT32 and INT64 are served");
+}
+
+std::string NameOf(const ov::Output<const ov::Node>& port) {
+  return port.get_names().empty() ? port.get_node()->get_friendly_name() : port.get_any_name();
+}
+
+Result<TensorSpec> SpecOf(const ov::Output<const ov::Node>& port, const std::string& where, const char* what) {
+  TensorSpec spec;
+  spec.name = NameOf(port);
+  const std::string full = where + ": " + what + " \"" + spec.name + "\"";
+  if (port.get_partial_shape().is_dynamic())
+    return Fail(Code::kInvalidArgument, full + " has the shape " + port.get_partial_shape().to_string() +
+                                            "; only the first dimension (the batch) may be open");
+  PUNCTUAL_ASSIGN(spec.dtype, DTypeOf(port.get_element_type(), full));
+  for (const std::size_t dimension : port.get_shape()) spec.shape.push_back(static_cast<std::int64_t>(dimension));
+  PUNCTUAL_TRY(ElementCount(spec.shape));
+  return spec;
+}
+
+// OpenVINO's messages are pages long and carry its source paths; the last line that says something is what people need.
+std::string Shorten(const std::string& message) {
+  std::string best;
+  std::size_t at = 0;
+  while (at < message.size()) {
+    std::size_t end = message.find('\n', at);
+    if (end == std::string::npos) end = message.size();
+    const std::string line = message.substr(at, end - at);
+    if (line.size() > 3 && line.find(".cpp:") == std::string::npos && line.find(".hpp:") == std::string::npos) best = line;
+    at = end + 1;
+  }
+  if (best.empty()) best = message;
+  return best.substr(0, 400);
+}
+
+class OpenVinoSession final : public Session {
+ public:
+  explicit OpenVinoSession(ov::CompiledModel compiled) : compiled_(std::move(compiled)) {
+    request_ = compiled_.create_infer_request();
+    for (std::size_t i = 0; i < compiled_.inputs().size(); ++i) inputs_.push_back(request_.get_input_tensor(i));
+    for (std::size_t i = 0; i < compiled_.outputs().size(); ++i) outputs_.push_back(request_.get_output_tensor(i));
+  }
+
+  std::span<std::byte> input(std::size_t i) override {
+    return {static_cast<std::byte*>(inputs_[i].data()), inputs_[i].get_byte_size()};
+  }
+  std::span<const std::byte> output(std::size_t i) const override {
+    return {static_cast<const std::byte*>(outputs_[i].data()), outputs_[i].get_byte_size()};
+  }
+  Result<void> Run() override {
+    try {
+      request_.infer();
+      return {};
+    } catch (const std::exception& e) {
+      return Fail(Code::kInternal, "openvino: inference failed: " + Shorten(e.what()));
+    }
+  }
+
+ private:
+  ov::CompiledModel compiled_;
+  ov::InferRequest request_;
+  std::vector<ov::Tensor> inputs_, outputs_;
+};
+
+class OpenVinoModel final : public CompiledModel {
+ public:
+  OpenVinoModel(ov::Core& core, std::shared_ptr<ov::Model> model, std::string device, ov::AnyMap properties,
+                Signature signature)
+      : core_(core), model_(std::move(model)), device_(std::move(device)), properties_(std::move(properties)),
+        signature_(std::move(signature)) {}
+
+  const Signature& signature() const override { return signature_; }
+
+  Result<std::unique_ptr<Session>> NewSession() override {
+    try {
+      return std::unique_ptr<Session>(std::make_unique<OpenVinoSession>(core_.compile_model(model_, device_, properties_)));
+    } catch (const std::exception& e) {
+      return Fail(Code::kInvalidArgument, "openvino: cannot compile for " + device_ + ": " + Shorten(e.what()));
+    }
+  }
+
+ private:
+  ov::Core& core_;
+  const std::shared_ptr<ov::Model> model_;
+  const std::string device_;
+  const ov::AnyMap properties_;
+  const Signature signature_;
+};
+
+class OpenVinoBackend final : public Backend {
+ public:
+  Result<std::unique_ptr<CompiledModel>> Compile(const CompileRequest& request) override {
+    try {
+      return DoCompile(request);
+    } catch (const std::exception& e) {
+      return Fail(Code::kInvalidArgument, request.where + ": openvino cannot read it: " + Shorten(e.what()));
+    }
+  }
+
+ private:
+  Result<std::unique_ptr<CompiledModel>> DoCompile(const CompileRequest& request) {
+    std::shared_ptr<ov::Model> model = core_.read_model(std::string(request.onnx), ov::Tensor());
+    for (const auto& input : model->inputs())
+      if (input.get_partial_shape().rank().is_dynamic())
+        return Fail(Code::kInvalidArgument, request.where + ": input \"" + input.get_any_name() + "\" does not say its rank");
+    std::map<std::size_t, ov::PartialShape> shapes;
+    for (std::size_t i = 0; i < model->inputs().size(); ++i) {
+      ov::PartialShape shape = model->input(i).get_partial_shape();
+      if (shape.size() > 0 && shape[0].is_dynamic()) shape[0] = 1;
+      shapes[i] = shape;
+    }
+    model->reshape(shapes);
+
+    Signature signature;
+    const ov::Model& fixed = *model;
+    for (const auto& input : fixed.inputs()) {
+      PUNCTUAL_ASSIGN(auto spec, SpecOf(input, request.where, "input"));
+      signature.inputs.push_back(std::move(spec));
+    }
+    for (const auto& output : fixed.outputs()) {
+      PUNCTUAL_ASSIGN(auto spec, SpecOf(output, request.where, "output"));
+      signature.outputs.push_back(std::move(spec));
+    }
+
+    // Never left to the engine: on CPUs that have it, its own default quietly computes in bf16.
+    ov::AnyMap properties{
+        ov::hint::inference_precision(request.variant == "bf16" ? ov::element::bf16 : ov::element::f32),
+        ov::hint::execution_mode(request.variant == "bf16" ? ov::hint::ExecutionMode::PERFORMANCE
+                                                           : ov::hint::ExecutionMode::ACCURACY)};
+    if (request.device == "CPU") {
+      properties.insert(ov::num_streams(1));
+      properties.insert(ov::inference_num_threads(1));
+      properties.insert(ov::hint::enable_cpu_pinning(false));
+    }
+    PUNCTUAL_TRY(CheckDevice(request));
+    return std::unique_ptr<CompiledModel>(std::make_unique<OpenVinoModel>(core_, std::move(model), request.device,
+                                                                          std::move(properties), std::move(signature)));
+  }
+
+  Result<void> CheckDevice(const CompileRequest& request) {
+    if (request.device == "AUTO") return {};
+    std::string there;
+    for (const std::string& device : core_.get_available_devices()) {
+      if (device == request.device || device.starts_with(request.device + ".")) return CheckPrecision(request);
+      there += (there.empty() ? "" : ", ") + device;
+    }
+    return Fail(Code::kFailedPrecondition,
+                "device: openvino finds no \"" + request.device + "\" on this machine; there are: " + there + ", AUTO");
+  }
+
+  // Asked for bf16 where there is none, OpenVINO computes in f32 without a word: the answer would name a wrong variant.
+  Result<void> CheckPrecision(const CompileRequest& request) {
+    if (request.variant != "bf16") return {};
+    const auto can = core_.get_property(request.device, ov::device::capabilities);
+    if (std::find(can.begin(), can.end(), "BF16") != can.end()) return {};
+    return Fail(Code::kFailedPrecondition,
+                "variant: \"bf16\" is not computed by the " + request.device + " of this machine; take \"fp32\"");
+  }
+
+  ov::Core core_;
+};
+
+[[maybe_unused]] const bool registered =
+    RegisterBackend("openvino", []() -> std::unique_ptr<Backend> { return std::make_unique<OpenVinoBackend>(); });
+
+}  // namespace
+
+}  // namespace punctual

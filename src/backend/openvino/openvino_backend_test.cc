@@ -1,0 +1,102 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "model/backend.h"
+#include "support/onnx_models.h"
+
+namespace punctual {
+namespace {
+
+using ::testing::HasSubstr;
+
+Result<std::unique_ptr<CompiledModel>> Compile(const std::string& onnx, const std::string& variant = "fp32",
+                                               const std::string& device = "CPU") {
+  return FindBackend("openvino").value()->Compile({onnx, "m/1/model.onnx", variant, device});
+}
+
+void Fill(Session& session, const std::vector<float>& values) {
+  std::memcpy(session.input(0).data(), values.data(), values.size() * sizeof(float));
+}
+
+std::vector<float> Output(const Session& session) {
+  const auto bytes = session.output(0);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+TEST(OpenVinoBackendTest, ReadsTheSignatureWithBatchOne) {
+  auto model = Compile(test::LinearModel(8, 3));
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const Signature& signature = (*model)->signature();
+  ASSERT_EQ(signature.inputs.size(), 1u);
+  EXPECT_EQ(signature.inputs[0].name, "book");
+  EXPECT_EQ(signature.inputs[0].shape, (Shape{1, 8}));
+  EXPECT_EQ(signature.outputs[0].name, "probabilities");
+  EXPECT_EQ(signature.outputs[0].shape, (Shape{1, 3}));
+}
+
+TEST(OpenVinoBackendTest, SessionsComputeTheModelInParallel) {
+  auto model = Compile(test::LinearModel(16, 3)).value();
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int i = 0; i < 3; ++i) sessions.push_back(model->NewSession().value());
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < sessions.size(); ++t)
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < 200; ++round) {
+        std::vector<float> x;
+        for (int i = 0; i < 16; ++i) x.push_back(static_cast<float>(std::sin(i + round * 3 + static_cast<int>(t))));
+        Fill(*sessions[t], x);
+        ASSERT_TRUE(sessions[t]->Run().has_value());
+        const auto expected = test::LinearModelReference(x, 3);
+        const auto got = Output(*sessions[t]);
+        for (std::size_t o = 0; o < 3; ++o) ASSERT_NEAR(got[o], expected[o], 1e-6);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+}
+
+TEST(OpenVinoBackendTest, Fp32IsComputedInFp32) {
+  // bf16 keeps 8 bits of a number: its error on these sums would be about 1e-3.
+  auto model = Compile(test::LinearModel(512, 3, 40)).value();
+  auto session = model->NewSession().value();
+  std::vector<float> x;
+  for (int i = 0; i < 512; ++i) x.push_back(static_cast<float>(std::sin(i * 1.7)));
+  Fill(*session, x);
+  ASSERT_TRUE(session->Run().has_value());
+  const auto expected = test::LinearModelReference(x, 3, 40);
+  for (std::size_t o = 0; o < 3; ++o) EXPECT_NEAR(Output(*session)[o], expected[o], 1e-6);
+}
+
+TEST(OpenVinoBackendTest, AFileThatIsNoModelIsRefusedWithItsPath) {
+  auto model = Compile("this is not an ONNX file");
+  ASSERT_TRUE(model.has_error());
+  EXPECT_EQ(model.error().code, Code::kInvalidArgument);
+  EXPECT_THAT(model.error().message, HasSubstr("m/1/model.onnx"));
+}
+
+TEST(OpenVinoBackendTest, ATruncatedFileIsRefused) {
+  const std::string whole = test::LinearModel(64, 3);
+  for (const std::size_t size : {whole.size() / 4, whole.size() / 2, whole.size() - 1}) {
+    auto model = Compile(whole.substr(0, size));
+    EXPECT_TRUE(model.has_error() || (*model)->NewSession().has_error()) << size;
+  }
+}
+
+TEST(OpenVinoBackendTest, ADeviceThatIsNotThereIsNamedWithThoseThatAre) {
+  auto model = Compile(test::LinearModel(8, 3), "fp32", "NPU");
+  ASSERT_TRUE(model.has_error());
+  EXPECT_EQ(model.error().code, Code::kFailedPrecondition);
+  EXPECT_THAT(model.error().message, HasSubstr("CPU"));
+}
+
+TEST(OpenVinoBackendTest, AnUnknownBackendListsTheKnown) {
+  EXPECT_THAT(FindBackend("tensorflow").error().message, HasSubstr("openvino"));
+}
+
+}  // namespace
+}  // namespace punctual

@@ -1,0 +1,69 @@
+// The one interface that every backend (what executes a model) implements. Backends live in backend/NAME and register by
+// name; nothing else includes their headers.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "punctual/result.h"
+#include "punctual/tensor.h"
+
+namespace punctual {
+
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::kFloat32;
+  Shape shape;  // static; the batch dimension is 1
+};
+
+struct Signature {
+  std::vector<TensorSpec> inputs;
+  std::vector<TensorSpec> outputs;
+};
+
+// One inference at a time, by one thread at a time. Its tensors are made once: write the inputs, Run, read the outputs.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // The bytes of input / output i of the signature, row-major; the same memory for the session's life.
+  virtual std::span<std::byte> input(std::size_t i) = 0;
+  virtual std::span<const std::byte> output(std::size_t i) const = 0;
+  // Computes on the calling thread, or at least blocks it until the outputs are there. kInternal: the backend failed.
+  virtual Result<void> Run() = 0;
+};
+
+// A model file made ready to run. Thread-safe.
+class CompiledModel {
+ public:
+  virtual ~CompiledModel() = default;
+  virtual const Signature& signature() const = 0;
+  // Sessions run in parallel, each on one core; making one may compile and take long.
+  virtual Result<std::unique_ptr<Session>> NewSession() = 0;
+};
+
+struct CompileRequest {
+  std::string_view onnx;   // the file's bytes: what is digested is what runs
+  std::string where;       // the file's path, for messages
+  std::string variant;     // "fp32" or "bf16": the precision computed in, never left to the engine
+  std::string device;      // "CPU", "GPU", "NPU", "AUTO"
+};
+
+// Thread-safe.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // kInvalidArgument: the file cannot be run, with the reason; kFailedPrecondition: the device is not there.
+  virtual Result<std::unique_ptr<CompiledModel>> Compile(const CompileRequest& request) = 0;
+};
+
+using BackendFactory = std::unique_ptr<Backend> (*)();
+// Called by static objects of the backends, before main.
+bool RegisterBackend(const std::string& name, BackendFactory factory);
+// The backend of that name, made at its first use and kept. kNotFound lists the names there are. Thread-safe.
+Result<Backend*> FindBackend(const std::string& name);
+
+}  // namespace punctual

@@ -1,0 +1,149 @@
+#include "model/repository.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace punctual {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{2} << 30;  // protobuf's own limit for a file
+
+Result<std::string> ReadFile(const fs::path& path) {
+  std::error_code error;
+  const std::uintmax_t size = fs::file_size(path, error);
+  if (error) return Fail(Code::kNotFound, path.string() + ": cannot be read: " + error.message());
+  if (size > kMaxFileBytes) return Fail(Code::kInvalidArgument, path.string() + ": is over 2 GiB");
+  std::ifstream file(path, std::ios::binary);
+  std::string text(static_cast<std::size_t>(size), '\0');
+  if (!file || !file.read(text.data(), static_cast<std::streamsize>(size)))
+    return Fail(Code::kNotFound, path.string() + ": cannot be read");
+  return text;
+}
+
+// The version folders, newest (highest number) first.
+std::vector<std::string> VersionsOf(const fs::path& folder) {
+  std::vector<std::pair<std::uint64_t, std::string>> versions;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    std::uint64_t number = 0;
+    const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (parse_error == std::errc() && end == name.data() + name.size() && number > 0 && fs::is_directory(entry.path(), error))
+      versions.emplace_back(number, name);
+  }
+  std::sort(versions.rbegin(), versions.rend());
+  std::vector<std::string> names;
+  for (auto& version : versions) names.push_back(std::move(version.second));
+  return names;
+}
+
+Result<ModelFiles> ReadFiles(const fs::path& folder, const std::string& name, const std::string& version) {
+  ModelFiles files;
+  files.name = name;
+  files.version = version;
+  files.manifest_path = (folder / "model.toml").string();
+  files.onnx_path = (folder / version / "model.onnx").string();
+  PUNCTUAL_ASSIGN(files.manifest, ReadFile(files.manifest_path));
+  PUNCTUAL_ASSIGN(files.onnx, ReadFile(files.onnx_path));
+  std::error_code error;
+  const fs::path signals = folder / version / "signals.csv";
+  if (fs::exists(signals, error)) {
+    files.signals_path = signals.string();
+    PUNCTUAL_ASSIGN(files.signals, ReadFile(signals));
+  }
+  return files;
+}
+
+}  // namespace
+
+Repository::Repository(std::string path, LoadOptions options)
+    : path_(std::move(path)), options_(options), view_(std::make_shared<const View>()) {}
+
+std::string Repository::Fingerprint(const std::string& folder) {
+  std::vector<std::string> lines;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it.depth() > 1) it.disable_recursion_pending();
+    if (!it->is_regular_file(error)) continue;
+    const auto changed = it->last_write_time(error).time_since_epoch().count();
+    lines.push_back(it->path().string() + " " + std::to_string(it->file_size(error)) + " " + std::to_string(changed));
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (const std::string& line : lines) all += line + "\n";
+  return all;
+}
+
+RepositoryEntry Repository::LoadModel(const std::string& name, const RepositoryEntry* before) const {
+  const fs::path folder = fs::path(path_) / name;
+  RepositoryEntry entry{name, nullptr, ""};
+  const std::vector<std::string> versions = VersionsOf(folder);
+  if (versions.empty()) entry.error = folder.string() + ": has no version folder (1/model.onnx)";
+  for (const std::string& version : versions) {
+    auto files = ReadFiles(folder, name, version);
+    auto loaded = files.has_error() ? Result<std::shared_ptr<const ServedModel>>(files.error())
+                                    : ServedModel::Load(files.value(), options_);
+    if (loaded.has_value()) {
+      entry.served = std::move(loaded).value();
+      return entry;
+    }
+    if (entry.error.empty()) entry.error = loaded.error().message;
+    // What served until now is better than an older version: it is known to work.
+    if (before != nullptr && before->served != nullptr) break;
+  }
+  if (before != nullptr) entry.served = before->served;
+  return entry;
+}
+
+Result<int> Repository::Reload() {
+  MutexLock lock(reload_mutex_);
+  std::error_code error;
+  if (!fs::is_directory(path_, error))
+    return Fail(Code::kNotFound, path_ + ": no such folder; models.repository must name a folder of models");
+  const std::shared_ptr<const View> before = view_.Get();
+  auto view = std::make_shared<View>();
+  int changes = 0;
+  for (const auto& directory : fs::directory_iterator(path_, error)) {
+    const std::string name = directory.path().filename().string();
+    if (!fs::exists(directory.path() / "model.toml", error)) continue;
+    const auto known = before->find(name);
+    const RepositoryEntry* entry_before = known == before->end() ? nullptr : &known->second;
+    std::string fingerprint = Fingerprint(directory.path().string());
+    if (entry_before != nullptr && fingerprints_[name] == fingerprint) {
+      view->emplace(name, *entry_before);
+      continue;
+    }
+    view->emplace(name, LoadModel(name, entry_before));
+    fingerprints_[name] = std::move(fingerprint);
+    ++changes;
+  }
+  for (const auto& [name, entry] : *before)
+    if (!view->contains(name)) {
+      fingerprints_.erase(name);
+      ++changes;
+    }
+  if (changes != 0) view_.Set(std::move(view));
+  return changes;
+}
+
+Result<std::shared_ptr<const ServedModel>> Repository::Find(std::string_view name) const {
+  const std::shared_ptr<const View> view = view_.Get();
+  const auto found = view->find(name);
+  if (found == view->end()) {
+    std::string names;
+    for (const auto& [known, entry] : *view) names += (names.empty() ? "" : ", ") + known;
+    return Fail(Code::kNotFound, "model: \"" + std::string(name) + "\" is not in the repository; there are: " +
+                                     (names.empty() ? "none" : names));
+  }
+  if (found->second.served == nullptr)
+    return Fail(Code::kFailedPrecondition, "model: \"" + std::string(name) + "\" could not be loaded: " + found->second.error);
+  return found->second.served;
+}
+
+}  // namespace punctual

@@ -1,0 +1,49 @@
+// The model repository: folders MODEL/model.toml and MODEL/VERSION/model.onnx, of which the highest version that loads
+// serves. Reload() looks again; a version that cannot be loaded is reported, and the one before goes on serving.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/published.h"
+#include "model/served_model.h"
+
+namespace punctual {
+
+struct RepositoryEntry {
+  std::string name;
+  std::shared_ptr<const ServedModel> served;  // null: none could be loaded
+  std::string error;                          // why the newest files were refused; empty: they were not
+};
+
+// Thread-safe. Find never waits for a Reload.
+class Repository {
+ public:
+  using View = std::map<std::string, RepositoryEntry, std::less<>>;
+
+  Repository(std::string path, LoadOptions options);
+
+  // Loads what changed since the last look. Slow (it compiles); one at a time. kNotFound: no such folder, and what was
+  // served stays. Returns how many models were loaded, dropped or refused anew.
+  Result<int> Reload();
+  // kNotFound: no such model; kFailedPrecondition: it could not be loaded, with the reason.
+  Result<std::shared_ptr<const ServedModel>> Find(std::string_view name) const;
+  std::shared_ptr<const View> Models() const { return view_.Get(); }
+
+ private:
+  // Name, size and time of change of every file that counts: when it is as before, nothing is read.
+  static std::string Fingerprint(const std::string& folder);
+  RepositoryEntry LoadModel(const std::string& name, const RepositoryEntry* before) const;
+
+  const std::string path_;
+  const LoadOptions options_;
+  Mutex reload_mutex_;
+  std::map<std::string, std::string> fingerprints_ GUARDED_BY(reload_mutex_);
+  Published<std::shared_ptr<const View>> view_;
+};
+
+}  // namespace punctual

@@ -1,0 +1,192 @@
+#include "model/served_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/histogram.h"
+#include "base/threads.h"
+
+namespace punctual {
+
+namespace {
+
+// Calibration ends at whichever comes first; a few hundred runs are enough for a p99 that decides inline or pool.
+constexpr int kCalibrationRuns = 300;
+constexpr Duration kCalibrationTime = std::chrono::milliseconds(100);
+constexpr int kCalibrationWarmUp = 5;
+
+Digest DigestOfText(const std::string& text) { return DigestOf(std::as_bytes(std::span(text))); }
+
+// What changes an answer's bits besides the model file: how its features are computed, and what computes.
+std::string AnsweringFacts(const Manifest& manifest, const std::string& onnx) {
+  std::string facts = HexText(DigestOfText(onnx)) + "|" + manifest.backend + "|" + manifest.device + "|" + manifest.variant;
+  for (const OutputDeclaration& output : manifest.outputs) facts += "|" + output.name;
+  if (manifest.features) {
+    const FeatureSpec& spec = *manifest.features;
+    facts += "|" + manifest.feature_input + "|" + std::to_string(spec.window) + "|" + std::to_string(spec.levels);
+    for (const std::string& column : spec.columns) facts += "," + column;
+    const auto append_bits = [&facts](double value) { facts.append(reinterpret_cast<const char*>(&value), sizeof value); };
+    for (const double value : spec.mean) append_bits(value);
+    facts += "|";
+    for (const double value : spec.std) append_bits(value);
+    append_bits(spec.clip);
+  }
+  return facts;
+}
+
+Result<Duration> Calibrate(Session& session) {
+  Histogram histogram;
+  const TimePoint begin = std::chrono::steady_clock::now();
+  for (int run = 0; run < kCalibrationRuns; ++run) {
+    const TimePoint start = std::chrono::steady_clock::now();
+    PUNCTUAL_TRY(session.Run());
+    const TimePoint end = std::chrono::steady_clock::now();
+    if (run >= kCalibrationWarmUp) histogram.Record(end - start);
+    if (run > kCalibrationWarmUp && end - begin > kCalibrationTime) break;
+  }
+  return histogram.Quantile(0.99);
+}
+
+bool AllFinite(const Tensor& tensor) {
+  const auto finite = [](auto values) { return std::all_of(values.begin(), values.end(), [](auto v) { return std::isfinite(v); }); };
+  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
+  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
+  return true;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& files, const LoadOptions& options) {
+  std::shared_ptr<ServedModel> model(new ServedModel);
+  PUNCTUAL_ASSIGN(model->manifest_, ParseManifest(files.manifest, files.manifest_path));
+  const Manifest& manifest = model->manifest_;
+  model->identity_ =
+      std::make_shared<const ModelIdentity>(ModelIdentity{files.name, files.version, manifest.variant});
+  model->digest_ = DigestOfText(AnsweringFacts(manifest, files.onnx));
+
+  PUNCTUAL_ASSIGN(Backend* const backend, FindBackend(manifest.backend));
+  PUNCTUAL_ASSIGN(model->compiled_,
+                  backend->Compile({files.onnx, files.onnx_path, manifest.variant, manifest.device}));
+  model->signature_ = model->compiled_->signature();
+  PUNCTUAL_TRY(model->BindOutputs(files.manifest_path));
+  PUNCTUAL_TRY(model->BindFeatures(files.manifest_path, options.longest_window));
+  if (!files.signals_path.empty()) {
+    PUNCTUAL_ASSIGN(model->signals_, ParseSignals(files.signals, files.signals_path, model->output_specs_));
+  }
+  PUNCTUAL_TRY(model->MakeSessions(options));
+  return std::shared_ptr<const ServedModel>(std::move(model));
+}
+
+Result<void> ServedModel::BindOutputs(const std::string& where) {
+  std::vector<std::string> names;
+  for (const OutputDeclaration& output : manifest_.outputs) names.push_back(output.name);
+  if (names.empty())
+    for (const TensorSpec& output : signature_.outputs) names.push_back(output.name);
+  for (const std::string& name : names) {
+    const auto found = std::find_if(signature_.outputs.begin(), signature_.outputs.end(),
+                                    [&](const TensorSpec& output) { return output.name == name; });
+    if (found == signature_.outputs.end())
+      return Fail(Code::kInvalidArgument, where + ": outputs.name: the model file has no output \"" + name + "\"");
+    output_specs_.push_back(*found);
+    output_index_.push_back(static_cast<std::size_t>(found - signature_.outputs.begin()));
+  }
+  for (std::size_t i = 0; i < manifest_.outputs.size(); ++i) {
+    const std::size_t classes = manifest_.outputs[i].classes.size();
+    if (classes != 0 && classes != ElementCount(output_specs_[i].shape).value())
+      return Fail(Code::kInvalidArgument, where + ": outputs.classes: " + std::to_string(classes) +
+                                              " names for an output of shape " + ShapeText(output_specs_[i].shape));
+  }
+  return {};
+}
+
+Result<void> ServedModel::BindFeatures(const std::string& where, std::size_t longest_window) {
+  if (!manifest_.features) return {};
+  auto plan = FeaturePlan::Make(*manifest_.features);
+  if (plan.has_error()) return Fail(plan.error().code, where + ": features: " + plan.error().message);
+  features_ = std::move(plan).value();
+  if (features_->history() > longest_window)
+    return Fail(Code::kInvalidArgument, where + ": features.window: needs " + std::to_string(features_->history()) +
+                                            " snapshots, the market keeps " + std::to_string(longest_window) +
+                                            "; raise market.history");
+  if (signature_.inputs.size() != 1)
+    return Fail(Code::kInvalidArgument, where + ": features.input: the model file has " +
+                                            std::to_string(signature_.inputs.size()) + " inputs, features fill one");
+  const TensorSpec& input = signature_.inputs[0];
+  if (input.name != manifest_.feature_input)
+    return Fail(Code::kInvalidArgument, where + ": features.input: the model file's input is called \"" + input.name + "\"");
+  const std::size_t need = static_cast<std::size_t>(features_->window()) * features_->columns();
+  if (input.dtype != DType::kFloat32 || ElementCount(input.shape).value() != need)
+    return Fail(Code::kInvalidArgument, where + ": features: " + std::to_string(features_->window()) + " x " +
+                                            std::to_string(features_->columns()) + " float32 do not fit the input, " +
+                                            std::string(DTypeName(input.dtype)) + " " + ShapeText(input.shape));
+  return {};
+}
+
+Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
+  const auto add = [this]() -> Result<void> {
+    PUNCTUAL_ASSIGN(auto session, compiled_->NewSession());
+    for (std::size_t i = 0; i < signature_.inputs.size(); ++i) {
+      const auto bytes = session->input(i);
+      std::fill(bytes.begin(), bytes.end(), std::byte{0});
+    }
+    slots_.push_back(std::make_unique<Slot>());
+    slots_.back()->session = std::move(session);
+    return {};
+  };
+  PUNCTUAL_TRY(add());
+  PUNCTUAL_ASSIGN(expected_, Calibrate(*slots_[0]->session));
+  runs_inline_ = options.inline_sessions > 0 && expected_ < options.inline_below;
+  const std::size_t sessions = options.pool_sessions + (runs_inline_ ? options.inline_sessions : 0);
+  while (slots_.size() < sessions) PUNCTUAL_TRY(add());
+  return {};
+}
+
+ServedModel::SessionLease::SessionLease(const ServedModel& model) {
+  const std::size_t count = model.slots_.size();
+  const std::size_t first = ThisThreadNumber() % count;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Slot& candidate = *model.slots_[(first + i) % count];
+    if (!candidate.busy.load(std::memory_order_relaxed) && !candidate.busy.exchange(true, std::memory_order_acquire)) {
+      slot = &candidate;
+      session = candidate.session.get();
+      return;
+    }
+  }
+}
+
+ServedModel::SessionLease::~SessionLease() {
+  if (slot != nullptr) slot->busy.store(false, std::memory_order_release);
+}
+
+Error ServedModel::NoFreeSession() const {
+  return Fail(Code::kResourceExhausted, "model " + identity_->model + ": all " + std::to_string(slots_.size()) +
+                                            " sessions are busy");
+}
+
+Result<void> ServedModel::FillTensors(Session& session, std::span<const NamedTensor> tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto from = tensors[i].tensor.bytes();
+    const auto to = session.input(i);
+    if (from.size() != to.size()) return Fail(Code::kInternal, "inputs: " + tensors[i].name + " has the wrong size");
+    std::memcpy(to.data(), from.data(), from.size());
+  }
+  return {};
+}
+
+Result<Outputs> ServedModel::TakeOutputs(const Session& session) const {
+  auto outputs = std::make_shared<std::vector<NamedTensor>>();
+  outputs->reserve(output_specs_.size());
+  for (std::size_t i = 0; i < output_specs_.size(); ++i) {
+    const TensorSpec& spec = output_specs_[i];
+    Tensor tensor(spec.dtype, spec.shape);
+    const auto from = session.output(output_index_[i]);
+    std::memcpy(tensor.mutable_bytes().data(), from.data(), std::min(from.size(), tensor.bytes().size()));
+    if (!AllFinite(tensor))
+      return Fail(Code::kInternal, "model " + identity_->model + ": output \"" + spec.name + "\" is not finite");
+    outputs->push_back({spec.name, std::move(tensor)});
+  }
+  return Outputs(std::move(outputs));
+}
+
+}  // namespace punctual

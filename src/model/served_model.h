@@ -1,0 +1,109 @@
+// One loaded version of a model, with all that answering from it needs. Immutable (its sessions are taken in turn);
+// shared by the requests that began with it. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "model/backend.h"
+#include "model/manifest.h"
+#include "model/signals.h"
+
+namespace punctual {
+
+using Outputs = std::shared_ptr<const std::vector<NamedTensor>>;
+
+struct LoadOptions {
+  std::size_t pool_sessions = 1;     // inferences that may run at once on the worker pool
+  std::size_t inline_sessions = 0;   // and besides on callers' own threads, for cheap models
+  Duration inline_below{};           // cheap: p99 of one inference below this
+  std::size_t longest_window = 128;  // snapshots that the market keeps
+};
+
+// The files of one version, read once: what is digested is what runs.
+struct ModelFiles {
+  std::string name;
+  std::string version;
+  std::string manifest_path, manifest;
+  std::string onnx_path, onnx;
+  std::string signals_path, signals;  // empty path: there is none
+};
+
+class ServedModel {
+ public:
+  // Compiles, checks the manifest against the file, makes the sessions and measures what an inference takes.
+  // Every error says which file, which field, and what to do.
+  static Result<std::shared_ptr<const ServedModel>> Load(const ModelFiles& files, const LoadOptions& options);
+
+  const Manifest& manifest() const { return manifest_; }
+  const std::shared_ptr<const ModelIdentity>& identity() const { return identity_; }
+  // Of what answers: the file's bytes, variant, backend, device and, where features are computed, how.
+  const Digest& digest() const { return digest_; }
+  const std::vector<TensorSpec>& inputs() const { return signature_.inputs; }
+  const std::vector<TensorSpec>& outputs() const { return output_specs_; }
+  const std::optional<FeaturePlan>& features() const { return features_; }
+  const Signals& signals() const { return signals_; }
+  bool runs_inline() const { return runs_inline_; }
+  // p99 of one inference, measured at load, features not included.
+  Duration expected() const { return expected_; }
+
+  // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
+  // free (more threads at once than sessions); kInternal: the backend failed or an output is not finite; else fill's error.
+  // `Fill` is Result<void>(Session&).
+  template <class Fill>
+  Result<Outputs> Infer(Fill&& fill) const {
+    SessionLease lease(*this);
+    if (lease.session == nullptr) return NoFreeSession();
+    PUNCTUAL_TRY(fill(*lease.session));
+    PUNCTUAL_TRY(lease.session->Run());
+    return TakeOutputs(*lease.session);
+  }
+  // Copies tensors in the order of inputs(). REQUIRES: each has the bytes of its input.
+  static Result<void> FillTensors(Session& session, std::span<const NamedTensor> tensors);
+
+  // The index in inputs() that the features fill. REQUIRES: features().
+  std::size_t feature_input() const { return feature_input_; }
+
+ private:
+  struct Slot {
+    std::unique_ptr<Session> session;
+    mutable std::atomic<bool> busy = false;
+  };
+  // Takes a free slot, preferring the one this thread took last time; lock-free.
+  struct SessionLease {
+    explicit SessionLease(const ServedModel& model);
+    ~SessionLease();
+    SessionLease(const SessionLease&) = delete;
+    SessionLease& operator=(const SessionLease&) = delete;
+    const Slot* slot = nullptr;
+    Session* session = nullptr;
+  };
+
+  ServedModel() = default;
+  Result<void> BindOutputs(const std::string& where);
+  Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
+  Result<void> MakeSessions(const LoadOptions& options);
+  Error NoFreeSession() const;
+  Result<Outputs> TakeOutputs(const Session& session) const;
+
+  Manifest manifest_;
+  std::shared_ptr<const ModelIdentity> identity_;
+  Digest digest_;
+  std::unique_ptr<CompiledModel> compiled_;
+  Signature signature_;
+  std::vector<TensorSpec> output_specs_;
+  std::vector<std::size_t> output_index_;  // of each of output_specs_ in the signature
+  std::optional<FeaturePlan> features_;
+  std::size_t feature_input_ = 0;
+  Signals signals_;
+  bool runs_inline_ = false;
+  Duration expected_{};
+  std::vector<std::unique_ptr<Slot>> slots_;
+};
+
+}  // namespace punctual

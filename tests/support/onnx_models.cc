@@ -1,0 +1,135 @@
+#include "support/onnx_models.h"
+
+#include <onnx/onnx_pb.h>
+
+#include <cmath>
+
+namespace punctual::test {
+
+namespace {
+
+class Builder {
+ public:
+  Builder() {
+    model_.set_ir_version(8);
+    model_.set_producer_name("punctual-tests");
+    model_.add_opset_import()->set_version(13);
+    model_.mutable_graph()->set_name("test");
+  }
+
+  void Input(const std::string& name, int type, int width) { Value(*model_.mutable_graph()->add_input(), name, type, width); }
+  void Output(const std::string& name, int type, int width) {
+    Value(*model_.mutable_graph()->add_output(), name, type, width);
+  }
+  void Weights(const std::string& name, std::vector<std::int64_t> dims, const std::vector<float>& values) {
+    onnx::TensorProto& tensor = *model_.mutable_graph()->add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(onnx::TensorProto::FLOAT);
+    for (const auto dimension : dims) tensor.add_dims(dimension);
+    tensor.set_raw_data(values.data(), values.size() * sizeof(float));
+  }
+  onnx::NodeProto& Node(const std::string& type, const std::vector<std::string>& inputs, const std::string& output) {
+    onnx::NodeProto& node = *model_.mutable_graph()->add_node();
+    node.set_op_type(type);
+    for (const auto& input : inputs) node.add_input(input);
+    node.add_output(output);
+    return node;
+  }
+  std::string Bytes() const { return model_.SerializeAsString(); }
+
+ private:
+  static void Value(onnx::ValueInfoProto& value, const std::string& name, int type, int width) {
+    value.set_name(name);
+    auto& tensor = *value.mutable_type()->mutable_tensor_type();
+    tensor.set_elem_type(type);
+    tensor.mutable_shape()->add_dim()->set_dim_param("N");
+    tensor.mutable_shape()->add_dim()->set_dim_value(width);
+  }
+  onnx::ModelProto model_;
+};
+
+double LinearWeight(int i, int o, int inputs, double weight) { return weight * ((i * 7 + o * 3) % 11 - 5) / inputs; }
+
+void AddLinear(Builder& builder, const std::string& from, int inputs, int outputs, double weight) {
+  std::vector<float> w, b;
+  for (int i = 0; i < inputs; ++i)
+    for (int o = 0; o < outputs; ++o) w.push_back(static_cast<float>(LinearWeight(i, o, inputs, weight)));
+  for (int o = 0; o < outputs; ++o) b.push_back(static_cast<float>(o) / 10);
+  builder.Weights("W", {inputs, outputs}, w);
+  builder.Weights("b", {outputs}, b);
+  builder.Node("MatMul", {from, "W"}, "product");
+  builder.Node("Add", {"product", "b"}, "scores");
+  auto& axis = *builder.Node("Softmax", {"scores"}, "probabilities").add_attribute();
+  axis.set_name("axis");
+  axis.set_type(onnx::AttributeProto::INT);
+  axis.set_i(-1);
+}
+
+}  // namespace
+
+std::string LinearModel(int inputs, int outputs, double weight) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, outputs);
+  AddLinear(builder, "book", inputs, outputs, weight);
+  return builder.Bytes();
+}
+
+std::vector<double> LinearModelReference(const std::vector<float>& x, int outputs, double weight) {
+  const int inputs = static_cast<int>(x.size());
+  std::vector<double> y;
+  double sum = 0;
+  for (int o = 0; o < outputs; ++o) {
+    double score = static_cast<double>(o) / 10;
+    for (int i = 0; i < inputs; ++i)
+      score += static_cast<double>(x[static_cast<std::size_t>(i)]) * LinearWeight(i, o, inputs, weight);
+    y.push_back(std::exp(score));
+    sum += y.back();
+  }
+  for (double& value : y) value /= sum;
+  return y;
+}
+
+std::string SlowModel(int inputs, int width, int rounds) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, 3);
+  std::vector<float> widen(static_cast<std::size_t>(inputs * width)), mix(static_cast<std::size_t>(width * width));
+  for (std::size_t i = 0; i < widen.size(); ++i) widen[i] = static_cast<float>(i % 7) / 100;
+  for (std::size_t i = 0; i < mix.size(); ++i) mix[i] = static_cast<float>(i % 13) / static_cast<float>(13 * width);
+  builder.Weights("widen", {inputs, width}, widen);
+  builder.Weights("mix", {width, width}, mix);
+  builder.Node("MatMul", {"book", "widen"}, "h0");
+  std::string at = "h0";
+  for (int round = 1; round <= rounds; ++round) {
+    const std::string next = "h" + std::to_string(round);
+    builder.Node("MatMul", {at, "mix"}, next + "_product");
+    builder.Node("Tanh", {next + "_product"}, next);
+    at = next;
+  }
+  AddLinear(builder, at, width, 3, 1.0);
+  return builder.Bytes();
+}
+
+std::string LogModel(int inputs) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, inputs);
+  builder.Node("Log", {"book"}, "probabilities");
+  return builder.Bytes();
+}
+
+std::string TwoInputModel(int size) {
+  Builder builder;
+  builder.Input("x", onnx::TensorProto::FLOAT, size);
+  builder.Input("count", onnx::TensorProto::INT64, size);
+  builder.Output("sum", onnx::TensorProto::FLOAT, size);
+  auto& to = *builder.Node("Cast", {"count"}, "count_float").add_attribute();
+  to.set_name("to");
+  to.set_type(onnx::AttributeProto::INT);
+  to.set_i(onnx::TensorProto::FLOAT);
+  builder.Node("Add", {"x", "count_float"}, "sum");
+  return builder.Bytes();
+}
+
+}  // namespace punctual::test

@@ -1,0 +1,27 @@
+// Small ONNX files for tests, made on the spot.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace punctual::test {
+
+// probabilities = Softmax(x W + b): input "book" [N, inputs], output "probabilities" [N, outputs] (N open).
+// W[i][o] = weight * ((i * 7 + o * 3) % 11 - 5) / inputs, b[o] = o / 10.
+std::string LinearModel(int inputs, int outputs, double weight = 1.0);
+
+// What LinearModel computes, in double.
+std::vector<double> LinearModelReference(const std::vector<float>& x, int outputs, double weight = 1.0);
+
+// LinearModel behind `rounds` products with an identity-like matrix of `width` columns: takes milliseconds to compute.
+// Input "book" [N, inputs], output "probabilities" [N, 3].
+std::string SlowModel(int inputs, int width, int rounds);
+
+// y = Log(x): not finite where x <= 0. Input "book" [N, inputs], output "probabilities" [N, inputs].
+std::string LogModel(int inputs);
+
+// x and y are summed: inputs "x" FP32 [N, size] and "count" INT64 [N, size], output "sum" FP32 [N, size].
+std::string TwoInputModel(int size);
+
+}  // namespace punctual::test
