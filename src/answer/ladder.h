@@ -1,0 +1,64 @@
+// The ladder: which rung is tried next, as a pure state machine. State and event and now in, action out; no thread, no
+// clock, no socket, so tests can drive it through every order of events.
+//
+//   l1 ── coalesced ── model ── stale ── signal          (the manifest's order; the default)
+//
+// A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that may
+// take time (coalesced, model) are begun only while there is time; when the time is up, the ladder goes on below them
+// with the rungs that answer at once. Whatever answers first before the end is the answer, also a rung that was left
+// behind; after the end nothing counts any more.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "punctual/prediction.h"
+
+namespace punctual {
+
+enum class LadderEvent : std::uint8_t {
+  kStart,     // the request was admitted
+  kAnswered,  // `rung` has an answer
+  kMissed,    // `rung` has none and will have none
+  kPending,   // `rung` was begun; kAnswered or kMissed of it comes later
+  kTimeUp,    // answer-by has come
+};
+
+enum class LadderStep : std::uint8_t {
+  kNothing,  // the event changes nothing
+  kTry,      // try `rung`, then say kAnswered, kMissed or kPending
+  kWait,     // for the pending rung, at the latest until answer-by
+  kAnswer,   // with what `rung` has; the end
+  kGiveUp,   // no rung had an answer; the end
+};
+
+struct LadderAction {
+  LadderStep step = LadderStep::kNothing;
+  Source rung = Source::kModel;
+  bool operator==(const LadderAction&) const = default;
+};
+
+// A value: copy it to look ahead. Not thread-safe.
+struct LadderState {
+  static constexpr std::size_t kMaxRungs = kSourceCount;
+  std::array<Source, kMaxRungs> rungs{};
+  std::uint8_t rung_count = 0;
+  std::uint8_t at = 0;     // index of the rung being tried or waited for
+  bool waiting = false;    // the rung at `at` is pending
+  bool time_up = false;
+  bool done = false;
+  TimePoint answer_by{};
+};
+
+// REQUIRES: 1 to kMaxRungs different rungs.
+LadderState MakeLadder(std::span<const Source> rungs, TimePoint answer_by);
+
+// The one transition. Every path ends in exactly one kAnswer or kGiveUp, provided that each kTry is replied to and that
+// kTimeUp comes for a ladder that waits.
+LadderAction Advance(LadderState& state, LadderEvent event, Source rung, TimePoint now);
+
+// True of rungs whose answer may come later than they are tried.
+bool TakesTime(Source rung);
+
+}  // namespace punctual

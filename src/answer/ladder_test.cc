@@ -1,0 +1,182 @@
+#include "answer/ladder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace punctual {
+namespace {
+
+using enum LadderEvent;
+using enum LadderStep;
+
+const TimePoint kBegin{std::chrono::seconds(100)};
+const TimePoint kAnswerBy = kBegin + std::chrono::milliseconds(15);
+const std::vector<Source> kDefault = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
+
+TEST(LadderTest, ReadsTheRungsInOrderUntilOneAnswers) {
+  LadderState state = MakeLadder(kDefault, kAnswerBy);
+  EXPECT_EQ(Advance(state, kStart, {}, kBegin), (LadderAction{kTry, Source::kL1}));
+  EXPECT_EQ(Advance(state, kMissed, Source::kL1, kBegin), (LadderAction{kTry, Source::kCoalesced}));
+  EXPECT_EQ(Advance(state, kMissed, Source::kCoalesced, kBegin), (LadderAction{kTry, Source::kModel}));
+  EXPECT_EQ(Advance(state, kPending, Source::kModel, kBegin), (LadderAction{kWait, Source::kModel}));
+  EXPECT_EQ(Advance(state, kAnswered, Source::kModel, kBegin), (LadderAction{kAnswer, Source::kModel}));
+}
+
+TEST(LadderTest, WhenTheTimeIsUpItGoesBelowWhatTakesTime) {
+  LadderState state = MakeLadder(kDefault, kAnswerBy);
+  Advance(state, kStart, {}, kBegin);
+  Advance(state, kMissed, Source::kL1, kBegin);
+  EXPECT_EQ(Advance(state, kPending, Source::kCoalesced, kBegin), (LadderAction{kWait, Source::kCoalesced}));
+  EXPECT_EQ(Advance(state, kTimeUp, {}, kAnswerBy), (LadderAction{kTry, Source::kStale}));
+  EXPECT_EQ(Advance(state, kMissed, Source::kStale, kAnswerBy), (LadderAction{kTry, Source::kSignal}));
+  EXPECT_EQ(Advance(state, kMissed, Source::kSignal, kAnswerBy), (LadderAction{kGiveUp, Source::kModel}));
+}
+
+TEST(LadderTest, ARungLeftBehindMayStillAnswerBeforeTheEnd) {
+  LadderState state = MakeLadder(kDefault, kAnswerBy);
+  Advance(state, kStart, {}, kBegin);
+  Advance(state, kMissed, Source::kL1, kBegin);
+  Advance(state, kMissed, Source::kCoalesced, kBegin);
+  Advance(state, kPending, Source::kModel, kBegin);
+  EXPECT_EQ(Advance(state, kTimeUp, {}, kAnswerBy), (LadderAction{kTry, Source::kStale}));
+  EXPECT_EQ(Advance(state, kAnswered, Source::kModel, kAnswerBy), (LadderAction{kAnswer, Source::kModel}));
+  EXPECT_EQ(Advance(state, kAnswered, Source::kStale, kAnswerBy), LadderAction{});
+}
+
+TEST(LadderTest, WhoArrivesTooLateIsAnsweredWithoutComputing) {
+  LadderState state = MakeLadder(kDefault, kAnswerBy);
+  EXPECT_EQ(Advance(state, kStart, {}, kAnswerBy), (LadderAction{kTry, Source::kL1}));
+  EXPECT_EQ(Advance(state, kMissed, Source::kL1, kAnswerBy), (LadderAction{kTry, Source::kStale}));
+}
+
+// Enumerates every order of events of every ladder. The world: the rung being tried reports in one of its possible ways,
+// rungs that are pending answer or miss at any moment, and time is up at any moment, each before or after answer-by.
+class Enumeration {
+ public:
+  explicit Enumeration(std::vector<Source> rungs) : rungs_(std::move(rungs)) {}
+
+  void Run() {
+    World world;
+    world.state = MakeLadder(rungs_, kAnswerBy);
+    Step(world, kStart, Source::kModel, "start");
+  }
+  std::size_t ends() const { return ends_; }
+  const std::set<std::string>& kinds_of_end() const { return kinds_; }
+
+ private:
+  struct World {
+    LadderState state;
+    std::vector<Source> tried, pending;
+    Source trying = Source::kModel;
+    bool is_trying = false;
+    bool time_up = false;
+    int answers = 0;
+  };
+
+  void Step(World world, LadderEvent event, Source rung, const std::string& path) {
+    ASSERT_LT(path.size(), 1000u);
+    const bool was_done = world.state.done;
+    if (event != kTimeUp && event != kStart && world.is_trying && rung == world.trying) world.is_trying = false;
+    if (event == kPending) world.pending.push_back(rung);
+    if (event == kAnswered || event == kMissed) std::erase(world.pending, rung);
+    if (event == kTimeUp) world.time_up = true;
+    const TimePoint now = world.time_up ? kAnswerBy : kBegin;
+    const LadderAction action = Advance(world.state, event, rung, now);
+
+    if (was_done) {
+      ASSERT_EQ(action, LadderAction{}) << path;
+    }
+    switch (action.step) {
+      case kNothing: break;
+      case kTry:
+        ASSERT_FALSE(world.is_trying) << path;
+        ASSERT_TRUE(std::find(world.tried.begin(), world.tried.end(), action.rung) == world.tried.end()) << path;
+        ASSERT_FALSE(world.time_up && TakesTime(action.rung)) << "begun too late: " << path;
+        world.tried.push_back(action.rung);
+        world.trying = action.rung;
+        world.is_trying = true;
+        break;
+      case kWait:
+        ASSERT_FALSE(world.time_up) << path;
+        ASSERT_TRUE(std::find(world.pending.begin(), world.pending.end(), action.rung) != world.pending.end()) << path;
+        break;
+      case kAnswer:
+        ASSERT_EQ(event, kAnswered) << path;
+        ASSERT_EQ(action.rung, rung) << path;
+        ++world.answers;
+        break;
+      case kGiveUp:
+        // Everything that could be tried was.
+        for (const Source untried : rungs_)
+          if (std::find(world.tried.begin(), world.tried.end(), untried) == world.tried.end()) {
+            ASSERT_TRUE(world.time_up && TakesTime(untried)) << path;
+          }
+        ++world.answers;
+        break;
+    }
+    ASSERT_LE(world.answers, 1) << path;
+    ASSERT_EQ(world.state.done, world.answers == 1) << path;
+    Branch(world, path);
+  }
+
+  void Branch(const World& world, const std::string& path) {
+    if (::testing::Test::HasFatalFailure()) return;
+    bool moved = false;
+    const auto go = [&](LadderEvent event, Source rung, const char* name) {
+      moved = true;
+      Step(world, event, rung, path + " " + name + ":" + std::string(SourceName(rung)));
+    };
+    if (world.is_trying) {
+      go(kAnswered, world.trying, "answered");
+      go(kMissed, world.trying, "missed");
+      if (TakesTime(world.trying)) go(kPending, world.trying, "pending");
+    }
+    for (const Source rung : world.pending) {
+      go(kAnswered, rung, "answered");
+      go(kMissed, rung, "missed");
+    }
+    if (!world.time_up && !world.state.done) go(kTimeUp, Source::kModel, "time-up");
+    if (!moved) {
+      ASSERT_EQ(world.answers, 1) << "no end: " << path;
+      ++ends_;
+      kinds_.insert(path.substr(path.rfind(' ') + 1));
+    }
+  }
+
+  const std::vector<Source> rungs_;
+  std::size_t ends_ = 0;
+  std::set<std::string> kinds_;
+};
+
+TEST(LadderTest, EveryOrderOfEventsOfEveryLadderEndsInExactlyOneAnswer) {
+  std::vector<Source> all = kDefault;
+  std::size_t ends = 0, ladders = 0;
+  // Every subset that holds the model, in every order.
+  for (unsigned subset = 1; subset < 32; ++subset) {
+    std::vector<Source> rungs;
+    for (unsigned i = 0; i < 5; ++i)
+      if (subset & (1u << i)) rungs.push_back(all[i]);
+    if (std::find(rungs.begin(), rungs.end(), Source::kModel) == rungs.end()) continue;
+    std::sort(rungs.begin(), rungs.end());
+    do {
+      Enumeration enumeration(rungs);
+      enumeration.Run();
+      if (HasFatalFailure()) return;
+      EXPECT_FALSE(enumeration.kinds_of_end().empty());
+      ends += enumeration.ends();
+      ++ladders;
+    } while (std::next_permutation(rungs.begin(), rungs.end()));
+  }
+  RecordProperty("ladders", static_cast<int>(ladders));
+  RecordProperty("orders_of_events", static_cast<int>(ends));
+  EXPECT_EQ(ladders, 261u - 0u);
+  EXPECT_GT(ends, 10'000u);
+}
+
+}  // namespace
+}  // namespace punctual

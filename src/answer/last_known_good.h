@@ -1,0 +1,43 @@
+// The last known good answer of each model and symbol, from the server's own market state: what `stale` gives.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "cache/memory_cache.h"
+
+namespace punctual {
+
+struct KnownGood {
+  CachedAnswer answer;
+  AsOf as_of;
+  TimePoint arrived{};  // of the newest book it is about
+};
+
+// Thread-safe. Holds at most one answer for each pair of model and symbol: bounded by what the market and the
+// repository hold.
+class LastKnownGood {
+ public:
+  // Keeps it unless a newer one (by arrival of its book) is there.
+  void Put(const std::string& model, const std::string& symbol, KnownGood good);
+  // None, or older than max_age at `now`: nothing.
+  std::optional<KnownGood> Get(std::string_view model, std::string_view symbol, Duration max_age, TimePoint now) const;
+  // Its feed may start again with other books.
+  void Forget(std::string_view symbol);
+
+ private:
+  static constexpr std::size_t kShards = 16;
+  struct alignas(64) Shard {
+    mutable Mutex mutex;
+    // symbol -> model -> answer
+    std::map<std::string, std::map<std::string, KnownGood, std::less<>>, std::less<>> answers GUARDED_BY(mutex);
+  };
+  Shard& ShardOf(std::string_view symbol) const { return shards_[std::hash<std::string_view>()(symbol) % kShards]; }
+  mutable Shard shards_[kShards];
+};
+
+}  // namespace punctual
