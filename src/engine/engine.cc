@@ -1,0 +1,284 @@
+#include "punctual/engine.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "answer/reply_reserve.h"
+#include "base/threads.h"
+#include "engine/metrics.h"
+#include "engine/question.h"
+#include "engine/request.h"
+
+namespace punctual {
+
+namespace {
+
+constexpr Duration kHousekeeping = std::chrono::seconds(1);
+
+std::map<std::string, Duration> BudgetsOf(const EngineOptions& options) {
+  std::map<std::string, Duration> budgets;
+  for (const auto& [name, tier] : options.tiers) budgets[name] = tier.budget;
+  return budgets;
+}
+
+std::vector<UserEntry> UsersOf(const EngineOptions& options) {
+  std::vector<UserEntry> users;
+  for (const UserOptions& user : options.users) users.push_back({user.name, user.tier, user.style});
+  return users;
+}
+
+LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
+  LoadOptions load;
+  load.pool_sessions = static_cast<std::size_t>(pool.workers());
+  load.inline_sessions = options.inline_threads;
+  load.inline_below = pool.MeasureHandOver();
+  load.longest_window = options.market_history;
+  return load;
+}
+
+std::string Describe(const TensorSpec& spec) {
+  return spec.name + " " + std::string(DTypeName(spec.dtype)) + " " + ShapeText(spec.shape);
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(EngineOptions options, UserDirectory users)
+      : options_(std::move(options)),
+        users_(std::move(users)),
+        metrics_(registry_, users_.tiers()),
+        reserve_(options_.reply_reserve, metrics_.reply_cost()),
+        market_({options_.market_symbols, options_.market_history}, Clock::Real()),
+        keys_(options_.cache_secret),
+        memory_(options_.memory_cache_bytes, Clock::Real()),
+        next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
+        services_{Clock::Real(), memory_, flights_, pool_, timer_, known_good_, metrics_},
+        timer_(metrics_.timer_lateness()),
+        pool_(options_.workers > 0 ? options_.workers : UsableCores(), options_.queue_limit),
+        repository_(options_.model_repository, LoadOptionsOf(options_, pool_)) {}
+
+  ~Impl() {
+    {
+      MutexLock lock(housekeeping_mutex_);
+      stopping_ = true;
+    }
+    housekeeping_wake_.NotifyAll();
+    if (housekeeping_.joinable()) housekeeping_.join();
+  }
+
+  Result<void> Start() {
+    PUNCTUAL_TRY(repository_.Reload());
+    metrics_.AddModels(*repository_.Models());
+    AddGauges();
+    housekeeping_ = std::thread([this] { KeepHouse(); });
+    return {};
+  }
+
+  void PredictAsync(PredictRequest request, PredictCallback callback) {
+    const TimePoint now = Clock::Real().Now();
+    auto admitted = Admit(request, now);
+    if (admitted.has_error()) {
+      metrics_.CountRefused(admitted.error().code);
+      callback(std::move(admitted).error());
+      return;
+    }
+    std::make_shared<Request>(services_, *admitted->tier, std::move(admitted->question), admitted->times,
+                              next_trace_.fetch_add(1, std::memory_order_relaxed), std::move(callback))
+        ->Start();
+  }
+
+  void Reload() {
+    if (auto reloaded = repository_.Reload(); reloaded.has_value() && *reloaded != 0)
+      metrics_.AddModels(*repository_.Models());
+  }
+
+  Result<void> Forget(std::string_view symbol) {
+    PUNCTUAL_TRY(market_.Forget(symbol));
+    known_good_.Forget(symbol);
+    return {};
+  }
+
+  std::vector<ModelStatus> Models() const;
+  EngineStats Stats() const;
+
+  Market& market() { return market_; }
+  telemetry::Registry& registry() { return registry_; }
+  ReplyReserve& reserve() { return reserve_; }
+
+ private:
+  struct Admitted {
+    const Tier* tier;
+    Question question;
+    RequestTimes times;
+  };
+
+  Result<Admitted> Admit(PredictRequest& request, TimePoint now) {
+    if (request.user.empty()) return Fail(Code::kInvalidArgument, "user: is missing");
+    PUNCTUAL_ASSIGN(const User user, users_.Find(request.user));
+    if (request.budget && *request.budget <= Duration::zero())
+      return Fail(Code::kInvalidArgument, "deadline_ms: must be above 0");
+    RequestTimes times;
+    times.arrival = request.arrival == TimePoint() ? now : request.arrival;
+    times.budget = std::min(user.tier->budget, request.budget.value_or(user.tier->budget));
+    times.answer_by = times.arrival + times.budget - reserve_.For(times.budget);
+    PUNCTUAL_ASSIGN(auto question, Ask(request, user, {repository_, market_, keys_}, now));
+    return Admitted{user.tier, std::move(question), times};
+  }
+
+  void AddGauges();
+  void KeepHouse();
+
+  // In the order of their making; going, the pool ends first (it runs what is queued), then the timer.
+  const EngineOptions options_;
+  const UserDirectory users_;
+  telemetry::Registry registry_;
+  EngineMetrics metrics_;
+  ReplyReserve reserve_;
+  Market market_;
+  const KeyMaker keys_;
+  MemoryCache memory_;
+  SingleFlight flights_;
+  LastKnownGood known_good_;
+  std::atomic<std::uint64_t> next_trace_;
+  RequestServices services_;
+  DeadlineTimer timer_;
+  WorkerPool pool_;
+  Repository repository_;
+
+  Mutex housekeeping_mutex_;
+  CondVar housekeeping_wake_;
+  bool stopping_ GUARDED_BY(housekeeping_mutex_) = false;
+  std::thread housekeeping_;
+};
+
+void Engine::Impl::AddGauges() {
+  registry_.AddGauge("punctual_queued_inferences", "Inferences waiting for a worker", {},
+                     [this] { return static_cast<double>(pool_.queued()); });
+  registry_.AddGauge("punctual_memory_cache_bytes", "Bytes the memory cache holds", {},
+                     [this] { return static_cast<double>(memory_.Stats().bytes); });
+  registry_.AddGauge("punctual_memory_cache_entries", "Answers the memory cache holds", {},
+                     [this] { return static_cast<double>(memory_.Stats().entries); });
+  registry_.AddGauge("punctual_memory_cache_evictions", "Answers evicted from the memory cache since the start", {},
+                     [this] { return static_cast<double>(memory_.Stats().evictions); });
+  registry_.AddGauge("punctual_market_snapshots", "Books published since the start", {},
+                     [this] { return static_cast<double>(market_.snapshot_count()); });
+  registry_.AddGauge("punctual_reply_reserve_seconds", "p99.9 of what replying cost lately", {},
+                     [this] { return static_cast<double>(reserve_.p999().count()) / 1e9; });
+}
+
+void Engine::Impl::KeepHouse() {
+  NameThisThread("housekeeping");
+  TimePoint next_update = Clock::Real().Now() + kHousekeeping;
+  TimePoint next_reload =
+      options_.reload_poll > Duration::zero() ? Clock::Real().Now() + options_.reload_poll : TimePoint::max();
+  for (;;) {
+    {
+      MutexLock lock(housekeeping_mutex_);
+      const TimePoint next = std::min(next_update, next_reload);
+      while (!stopping_ && Clock::Real().Now() < next) housekeeping_wake_.WaitUntil(housekeeping_mutex_, next);
+      if (stopping_) return;
+    }
+    const TimePoint now = Clock::Real().Now();
+    if (now >= next_update) {
+      reserve_.Update();
+      next_update = now + kHousekeeping;
+    }
+    if (now >= next_reload) {
+      Reload();
+      next_reload = Clock::Real().Now() + options_.reload_poll;
+    }
+  }
+}
+
+std::vector<ModelStatus> Engine::Impl::Models() const {
+  std::vector<ModelStatus> all;
+  const auto view = repository_.Models();
+  for (const auto& [name, entry] : *view) {
+    ModelStatus status;
+    status.name = name;
+    status.error = entry.error;
+    if (entry.served != nullptr) {
+      const ServedModel& model = *entry.served;
+      status.version = model.identity()->version;
+      status.variant = model.identity()->variant;
+      status.backend = model.manifest().backend;
+      status.device = model.manifest().device;
+      status.runs_inline = model.runs_inline();
+      status.expected = model.expected();
+      for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
+      for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+EngineStats Engine::Impl::Stats() const {
+  EngineStats stats;
+  metrics_.Fill(stats, users_.tiers());
+  const MemoryCacheStats memory = memory_.Stats();
+  stats.cache_entries = memory.entries;
+  stats.cache_bytes = memory.bytes;
+  stats.cache_hits = memory.hits;
+  stats.cache_misses = memory.misses;
+  stats.cache_evictions = memory.evictions;
+  stats.snapshots = market_.snapshot_count();
+  stats.symbols = market_.Symbols().size();
+  stats.queued = pool_.queued();
+  stats.workers = static_cast<std::uint64_t>(pool_.workers());
+  stats.reply_cost_p999_us = Microseconds(reserve_.p999());
+  return stats;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Engine> Engine::Open(EngineOptions options) {
+  if (options.model_repository.empty())
+    return Fail(Code::kInvalidArgument, "models.repository: is missing; it must name the folder of the models");
+  if (options.market_history < 1 || options.market_history > 100'000)
+    return Fail(Code::kInvalidArgument, "market.history: must be from 1 to 100000");
+  if (options.market_symbols < 1) return Fail(Code::kInvalidArgument, "market.symbols: must be above 0");
+  if (options.workers < 0 || options.workers > 1024) return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
+  PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(BudgetsOf(options), options.styles, UsersOf(options)));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(users));
+  PUNCTUAL_TRY(impl->Start());
+  return Engine(std::move(impl));
+}
+
+Result<Prediction> Engine::Predict(PredictRequest request) {
+  struct Waiting {
+    Mutex mutex;
+    CondVar answered;
+    std::optional<Result<Prediction>> answer GUARDED_BY(mutex);
+  } waiting;
+  impl_->PredictAsync(std::move(request), [&waiting](Result<Prediction> answer) {
+    // Notified under the lock: once it is let go, the waiter may be gone.
+    MutexLock lock(waiting.mutex);
+    waiting.answer.emplace(std::move(answer));
+    waiting.answered.NotifyOne();
+  });
+  MutexLock lock(waiting.mutex);
+  while (!waiting.answer) waiting.answered.Wait(waiting.mutex);
+  return *std::move(waiting.answer);
+}
+
+void Engine::PredictAsync(PredictRequest request, PredictCallback callback) {
+  impl_->PredictAsync(std::move(request), std::move(callback));
+}
+
+Result<void> Engine::Publish(std::string_view symbol, const BookSnapshot& snapshot) {
+  return impl_->market().Publish(symbol, snapshot);
+}
+Result<void> Engine::Forget(std::string_view symbol) { return impl_->Forget(symbol); }
+void Engine::Reload() { impl_->Reload(); }
+std::vector<ModelStatus> Engine::Models() const { return impl_->Models(); }
+EngineStats Engine::Stats() const { return impl_->Stats(); }
+telemetry::Registry& Engine::metrics() { return impl_->registry(); }
+void Engine::RecordReplyCost(Duration cost) { impl_->reserve().Record(cost); }
+
+}  // namespace punctual

@@ -1,0 +1,449 @@
+#include "punctual/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <future>
+#include <thread>
+
+#include "support/onnx_models.h"
+#include "support/temporary_repository.h"
+#include "telemetry/registry.h"
+
+namespace punctual {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+BookSnapshot Book(std::uint64_t sequence, double ask_size = 2) {
+  BookSnapshot book;
+  book.sequence = sequence;
+  book.exchange_time_ns = 1'700'000'000'000'000'000 + static_cast<std::int64_t>(sequence);
+  book.level_count = 2;
+  book.levels[0] = {101, ask_size, 99, 3};
+  book.levels[1] = {102, 4, 98, 5};
+  return book;
+}
+
+// What ImbalanceManifest(2) makes of Book.
+std::vector<float> FeaturesOf(double ask_size) {
+  return {static_cast<float>((3 - ask_size) / (3 + ask_size)), static_cast<float>((8 - ask_size - 4) / (8 + ask_size + 4))};
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  EngineTest() {
+    options_.model_repository = repository_.path();
+    options_.reload_poll = Duration(0);
+    options_.tiers = {{"premium", {milliseconds(15)}}, {"patient", {std::chrono::seconds(20)}}};
+    options_.styles = {{"day", "m"}};
+    options_.users = {{"u1", "premium", "day"}, {"u2", "patient", "day"}};
+    options_.workers = 2;
+  }
+  void AddLinear(const std::string& version = "1", double weight = 1, const std::string& more = "") {
+    repository_.AddModel("m", version, test::ImbalanceManifest(2, more), test::LinearModel(2, 3, weight));
+  }
+  // About 5 ms and more on any machine.
+  void AddSlow(const std::string& more = "") {
+    repository_.AddModel("m", "1", test::ImbalanceManifest(2, more), test::SlowModel(2, 512, 150));
+  }
+  Engine Open() { return Engine::Open(options_).value(); }
+
+  static PredictRequest Of(const std::string& symbol, const std::string& user = "u2") {
+    PredictRequest request;
+    request.user = user;
+    request.symbol = symbol;
+    return request;
+  }
+  static PredictRequest Tensors(std::vector<float> values, Shape shape) {
+    PredictRequest request;
+    request.user = "u2";
+    request.inputs.push_back({"book", Tensor::Float32(std::move(shape), values)});
+    return request;
+  }
+  static void ExpectLinear(const Prediction& prediction, double ask_size, double weight = 1) {
+    const auto expected = test::LinearModelReference(FeaturesOf(ask_size), 3, weight);
+    const auto got = prediction.outputs->at(0).tensor.values<float>();
+    ASSERT_EQ(got.size(), 3u);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(got[i], expected[i], 1e-6);
+  }
+
+  test::TemporaryRepository repository_;
+  EngineOptions options_;
+};
+
+TEST_F(EngineTest, AnswersFromTheModelThenFromMemoryAndSaysSo) {
+  AddLinear("3");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("BTCUSDT", Book(41)).has_value());
+  ASSERT_TRUE(engine.Publish("BTCUSDT", Book(42)).has_value());
+  const Prediction first = engine.Predict(Of("BTCUSDT")).value();
+  EXPECT_EQ(first.source, Source::kModel);
+  EXPECT_FALSE(first.degraded);
+  EXPECT_EQ(first.identity->model, "m");
+  EXPECT_EQ(first.identity->version, "3");
+  EXPECT_EQ(first.identity->variant, "fp32");
+  EXPECT_EQ(first.as_of->sequence, 42u);
+  EXPECT_EQ(first.as_of->time_ns, 1'700'000'000'000'000'042);
+  EXPECT_EQ(first.budget, std::chrono::seconds(20));
+  EXPECT_GT(first.elapsed, Duration::zero());
+  EXPECT_GE(*first.age, Duration::zero());
+  ExpectLinear(first, 2);
+
+  const Prediction second = engine.Predict(Of("BTCUSDT")).value();
+  EXPECT_EQ(second.source, Source::kL1);
+  EXPECT_FALSE(second.degraded);
+  EXPECT_NE(second.trace, first.trace);
+  ExpectLinear(second, 2);
+}
+
+TEST_F(EngineTest, ANewBookIsANewQuestion) {
+  AddLinear();
+  Engine engine = Open();
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) {
+    const double size = 1 + static_cast<double>(sequence);
+    ASSERT_TRUE(engine.Publish("A", Book(sequence, size)).has_value());
+    const Prediction answer = engine.Predict(Of("A")).value();
+    EXPECT_EQ(answer.source, Source::kModel);
+    EXPECT_EQ(answer.as_of->sequence, sequence);
+    ExpectLinear(answer, size);
+  }
+}
+
+TEST_F(EngineTest, BooksInTheRequestAreAnsweredWithoutTouchingTheState) {
+  AddLinear();
+  Engine engine = Open();
+  PredictRequest request;
+  request.user = "u2";
+  request.market = {Book(7, 9)};
+  const Prediction answer = engine.Predict(request).value();
+  EXPECT_EQ(answer.source, Source::kModel);
+  EXPECT_EQ(answer.as_of->sequence, 7u);
+  ExpectLinear(answer, 9);
+  EXPECT_EQ(engine.Predict(request).value().source, Source::kL1);
+  EXPECT_EQ(engine.Stats().snapshots, 0u);
+}
+
+TEST_F(EngineTest, TensorsMayLeaveOutTheBatchDimension) {
+  AddLinear();
+  Engine engine = Open();
+  const std::vector<float> x = {0.25f, -0.5f};
+  const auto expected = test::LinearModelReference(x, 3);
+  for (const Shape& shape : {Shape{1, 2}, Shape{2}, Shape{1, 1, 2}}) {
+    const auto answer = engine.Predict(Tensors(x, shape));
+    ASSERT_TRUE(answer.has_value()) << ShapeText(shape);
+    EXPECT_NEAR(answer->outputs->at(0).tensor.values<float>()[2], expected[2], 1e-6);
+    EXPECT_FALSE(answer->as_of.has_value());
+    EXPECT_FALSE(answer->age.has_value());
+  }
+}
+
+TEST_F(EngineTest, WrongRequestsNameTheField) {
+  AddLinear();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  const auto refused = [&](PredictRequest request, Code code, const std::string& what) {
+    const auto answer = engine.Predict(std::move(request));
+    ASSERT_TRUE(answer.has_error()) << what;
+    EXPECT_EQ(answer.error().code, code) << answer.error().message;
+    EXPECT_THAT(answer.error().message, HasSubstr(what));
+  };
+  refused({}, Code::kInvalidArgument, "user:");
+  refused(Of("A", "ghost"), Code::kNotFound, "user: \"ghost\"");
+  refused(Of("NOPE"), Code::kNotFound, "symbol: nothing was published for \"NOPE\"");
+  refused(Of(""), Code::kInvalidArgument, "symbol:");
+  refused(Of("bad symbol\n"), Code::kInvalidArgument, "symbol");
+  PredictRequest request = Of("A");
+  request.model = "nope";
+  refused(request, Code::kNotFound, "model: \"nope\"");
+  request = Of("A");
+  request.budget = Duration(0);
+  refused(request, Code::kInvalidArgument, "deadline_ms");
+  refused(Tensors({1, 2, 3}, {3}), Code::kInvalidArgument, "inputs.book: has the shape [3], must be [1,2]");
+  refused(Tensors({1, 2}, {2, 1}), Code::kInvalidArgument, "inputs.book: has the shape [2,1]");
+  refused(Tensors({1, NAN}, {1, 2}), Code::kInvalidArgument, "inputs.book: every number must be finite");
+  refused(Tensors({1, INFINITY}, {1, 2}), Code::kInvalidArgument, "finite");
+  request = Tensors({1, 2}, {2});
+  request.inputs[0].name = "x";
+  refused(request, Code::kInvalidArgument, "inputs.x: model m has no such input; it has: book");
+  request = Tensors({1, 2}, {2});
+  request.inputs[0].tensor = Tensor(DType::kInt64, {2});
+  refused(request, Code::kInvalidArgument, "inputs.book: is INT64, must be FP32");
+  request = Tensors({1, 2}, {2});
+  request.inputs.push_back(request.inputs[0]);
+  refused(request, Code::kInvalidArgument, "inputs.book: is given twice");
+  request.market = {Book(1)};
+  refused(request, Code::kInvalidArgument, "market, inputs");
+  request = {};
+  request.user = "u2";
+  request.market = {Book(1)};
+  request.market[0].levels[0].ask_price = 98;
+  refused(request, Code::kInvalidArgument, "market[0]");
+}
+
+TEST_F(EngineTest, ALongerDeadlineIsCutToTheTiersAndAShorterOneCounts) {
+  AddLinear();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  PredictRequest request = Of("A", "u1");
+  request.budget = std::chrono::hours(1);
+  EXPECT_EQ(engine.Predict(request).value().budget, milliseconds(15));
+  request.budget = milliseconds(3);
+  EXPECT_EQ(engine.Predict(request).value().budget, milliseconds(3));
+}
+
+TEST_F(EngineTest, AWindowThatIsNotFullGivesTheSignalElseUnavailableWithTheReason) {
+  repository_.AddModel("m", "1",
+                       "[features]\ninput = \"book\"\nwindow = 1\nlevels = 2\ncolumns = [\"return_1_bp\", \"imbalance_1\"]\n",
+                       test::LinearModel(2, 3));
+  repository_.Write("m/1/signals.csv",
+                    "symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nA,1700000000000000000,0.5,0.25,0.25\n");
+  Engine engine = Open();
+  for (const char* symbol : {"A", "B"}) ASSERT_TRUE(engine.Publish(symbol, Book(1)).has_value());
+  const Prediction signal = engine.Predict(Of("A")).value();
+  EXPECT_EQ(signal.source, Source::kSignal);
+  EXPECT_TRUE(signal.degraded);
+  EXPECT_THAT(signal.reason, HasSubstr("1 of 2 books"));
+  EXPECT_FALSE(signal.as_of.has_value());
+  EXPECT_GT(*signal.age, std::chrono::hours(24));
+  EXPECT_EQ(signal.outputs->at(0).tensor.values<float>()[0], 0.5f);
+
+  const auto none = engine.Predict(Of("B"));
+  ASSERT_TRUE(none.has_error());
+  EXPECT_EQ(none.error().code, Code::kUnavailable);
+  EXPECT_THAT(none.error().message, HasSubstr("1 of 2 books"));
+
+  ASSERT_TRUE(engine.Publish("A", Book(2)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+  EXPECT_EQ(engine.Stats().tiers[1].unanswered, 1u);
+}
+
+TEST_F(EngineTest, WhenTheModelIsTooSlowTheLastKnownGoodAnswerComesInTimeWithItsAge) {
+  AddSlow();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+  ASSERT_TRUE(engine.Publish("A", Book(2, 7)).has_value());
+  PredictRequest hurried = Of("A");
+  hurried.budget = milliseconds(2);
+  const Prediction stale = engine.Predict(hurried).value();
+  EXPECT_EQ(stale.source, Source::kStale);
+  EXPECT_TRUE(stale.degraded);
+  EXPECT_EQ(stale.as_of->sequence, 1u);
+  EXPECT_GT(*stale.age, Duration::zero());
+  EXPECT_THAT(stale.reason, HasSubstr("answer-by"));
+  // What finished late is cached: a while later the same question is a hit.
+  Prediction later = engine.Predict(Of("A")).value();
+  EXPECT_TRUE(later.source == Source::kL1 || later.source == Source::kCoalesced);
+  EXPECT_EQ(later.as_of->sequence, 2u);
+}
+
+TEST_F(EngineTest, BooksThatAreTooOldAreNotAnswered) {
+  AddLinear("1", 1, "max_age_ms = 20\n");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  std::this_thread::sleep_for(milliseconds(30));
+  const auto answer = engine.Predict(Of("A"));
+  ASSERT_TRUE(answer.has_error());
+  EXPECT_EQ(answer.error().code, Code::kUnavailable);
+  EXPECT_THAT(answer.error().message, HasSubstr("ms old"));
+}
+
+TEST_F(EngineTest, ThoseWhoAskTheSameAtTheSameTimeShareOneComputation) {
+  AddSlow();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  std::vector<std::future<Result<Prediction>>> answers;
+  for (int i = 0; i < 50; ++i) {
+    auto promise = std::make_shared<std::promise<Result<Prediction>>>();
+    answers.push_back(promise->get_future());
+    engine.PredictAsync(Of("A"), [promise](Result<Prediction> answer) { promise->set_value(std::move(answer)); });
+  }
+  int model = 0, coalesced = 0;
+  for (auto& future : answers) {
+    const auto answer = future.get();
+    ASSERT_TRUE(answer.has_value());
+    model += answer->source == Source::kModel;
+    coalesced += answer->source == Source::kCoalesced;
+  }
+  EXPECT_EQ(model, 1);
+  EXPECT_GE(coalesced, 1);
+  EXPECT_THAT(engine.metrics().PrometheusText(), HasSubstr("punctual_inference_seconds_count{model=\"m\"} 1\n"));
+}
+
+TEST_F(EngineTest, AFollowerWhoseTimeRunsOutTakesItsOwnLadder) {
+  AddSlow();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  std::promise<Result<Prediction>> leader;
+  engine.PredictAsync(Of("A"), [&](Result<Prediction> answer) { leader.set_value(std::move(answer)); });
+  PredictRequest hurried = Of("A");
+  hurried.budget = milliseconds(1);
+  const auto follower = engine.Predict(hurried);
+  ASSERT_TRUE(follower.has_error());
+  EXPECT_EQ(follower.error().code, Code::kUnavailable);
+  EXPECT_EQ(leader.get_future().get().value().source, Source::kModel);
+}
+
+TEST_F(EngineTest, AnAnswerThatIsNotFiniteIsNoAnswer) {
+  repository_.AddModel("m", "1", test::ImbalanceManifest(2), test::LogModel(2));
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1, 100)).has_value());  // negative imbalance
+  const auto answer = engine.Predict(Of("A"));
+  ASSERT_TRUE(answer.has_error());
+  EXPECT_EQ(answer.error().code, Code::kUnavailable);
+  EXPECT_THAT(answer.error().message, HasSubstr("not finite"));
+  ASSERT_TRUE(engine.Publish("A", Book(2, 1)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+}
+
+TEST_F(EngineTest, AFullQueueGoesToTheNextRung) {
+  AddSlow();
+  options_.queue_limit = 0;
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  const auto answer = engine.Predict(Of("A"));
+  ASSERT_TRUE(answer.has_error());
+  EXPECT_THAT(answer.error().message, HasSubstr("queue of the worker pool is full"));
+}
+
+TEST_F(EngineTest, ReloadServesTheNewVersionAndNeverAnOldAnswer) {
+  AddLinear("1", 1);
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
+  AddLinear("2", 5);
+  engine.Reload();
+  Prediction answer = engine.Predict(Of("A")).value();
+  EXPECT_EQ(answer.identity->version, "2");
+  EXPECT_EQ(answer.source, Source::kModel);
+  ExpectLinear(answer, 2, 5);
+  // The same version number with other bytes is another model.
+  AddLinear("2", 9);
+  engine.Reload();
+  answer = engine.Predict(Of("A")).value();
+  EXPECT_EQ(answer.source, Source::kModel);
+  ExpectLinear(answer, 2, 9);
+}
+
+TEST_F(EngineTest, ABrokenVersionIsReportedAndTheOneBeforeGoesOn) {
+  AddLinear("1");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  repository_.Write("m/2/model.onnx", "no model");
+  engine.Reload();
+  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
+  ASSERT_EQ(engine.Models().size(), 1u);
+  EXPECT_THAT(engine.Models()[0].error, HasSubstr("m/2/model.onnx"));
+  EXPECT_EQ(engine.Models()[0].version, "1");
+  repository_.Remove("m/2");
+  engine.Reload();
+  EXPECT_EQ(engine.Models()[0].error, "");
+}
+
+TEST_F(EngineTest, AModelThatDoesNotFitItsManifestIsRefusedWithTheReason) {
+  const auto error = [&](const std::string& manifest) {
+    repository_.AddModel("m", "1", manifest, test::LinearModel(2, 3));
+    Engine engine = Open();
+    return engine.Models().at(0).error;
+  };
+  EXPECT_THAT(error(test::ImbalanceManifest(3)), HasSubstr("1 x 3 float32 do not fit the input, FP32 [1,2]"));
+  EXPECT_THAT(error(test::ImbalanceManifest(2, "variant = \"fp8\"")), HasSubstr("model.toml:1: variant"));
+  EXPECT_THAT(error(test::ImbalanceManifest(2, "bakend = \"x\"")), HasSubstr("bakend: no such option"));
+  EXPECT_THAT(error(test::ImbalanceManifest(2, "backend = \"x\"")), HasSubstr("openvino"));
+  EXPECT_THAT(error(test::ImbalanceManifest(2, "ladder = [\"l1\"]")), HasSubstr("must have the rung \"model\""));
+  EXPECT_THAT(error(test::ImbalanceManifest(2) + "[[outputs]]\nname = \"y\"\n"), HasSubstr("no output \"y\""));
+  EXPECT_THAT(error("[features]\ninput = \"x\"\ncolumns = [\"mid\", \"spread\"]\n"), HasSubstr("called \"book\""));
+  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"moon\"]\n"), HasSubstr("moon"));
+  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"return_500_bp\"]\n"), HasSubstr("market.history"));
+}
+
+TEST_F(EngineTest, AskingAModelThatCouldNotBeLoadedSaysWhy) {
+  repository_.AddModel("m", "1", test::ImbalanceManifest(2), "no model");
+  Engine engine = Open();
+  const auto answer = engine.Predict(Of("A"));
+  EXPECT_EQ(answer.error().code, Code::kFailedPrecondition);
+  EXPECT_THAT(answer.error().message, HasSubstr("m/1/model.onnx"));
+}
+
+TEST_F(EngineTest, RequestsDuringReloadsAreAllAnswered) {
+  AddLinear("1");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  std::atomic<bool> stop = false;
+  std::atomic<int> asked = 0;
+  std::vector<std::thread> askers;
+  for (int t = 0; t < 2; ++t)
+    askers.emplace_back([&, t] {
+      std::uint64_t sequence = 2;
+      while (!stop) {
+        if (t == 0) {
+          ASSERT_TRUE(engine.Publish("A", Book(sequence, static_cast<double>(sequence % 50 + 1))).has_value());
+        }
+        ++sequence;
+        const auto answer = engine.Predict(Of("A"));
+        ASSERT_TRUE(answer.has_value()) << answer.error().message;
+        ASSERT_FALSE(answer->degraded);
+        ++asked;
+      }
+    });
+  for (int version = 2; version <= 5; ++version) {
+    AddLinear(std::to_string(version), version);
+    engine.Reload();
+  }
+  stop = true;
+  for (auto& asker : askers) asker.join();
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "5");
+}
+
+TEST_F(EngineTest, APollingEngineNoticesANewVersionByItself) {
+  AddLinear("1");
+  options_.reload_poll = milliseconds(10);
+  Engine engine = Open();
+  AddLinear("2");
+  for (int i = 0; i < 1000 && engine.Models()[0].version != "2"; ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(engine.Models()[0].version, "2");
+}
+
+TEST_F(EngineTest, EndingAnswersWhatWasAdmitted) {
+  AddSlow();
+  std::atomic<int> called = 0;
+  {
+    Engine engine = Open();
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+      ASSERT_TRUE(engine.Publish("A", Book(i, static_cast<double>(i))).has_value());
+      engine.PredictAsync(Of("A"), [&](Result<Prediction>) { ++called; });
+    }
+  }
+  EXPECT_EQ(called, 20);
+}
+
+TEST_F(EngineTest, ForgettingASymbolLetsItsFeedStartAgain) {
+  AddLinear();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(100)).has_value());
+  EXPECT_EQ(engine.Publish("A", Book(100)).error().code, Code::kAlreadyExists);
+  EXPECT_EQ(engine.Publish("A", Book(1)).error().code, Code::kOutOfRange);
+  ASSERT_TRUE(engine.Forget("A").has_value());
+  EXPECT_TRUE(engine.Publish("A", Book(1)).has_value());
+  EXPECT_EQ(engine.Forget("B").error().code, Code::kNotFound);
+}
+
+TEST_F(EngineTest, OptionsThatCannotWorkAreRefusedByName) {
+  AddLinear();
+  const auto error = [&](auto change) {
+    EngineOptions options = options_;
+    change(options);
+    return Engine::Open(options).error().message;
+  };
+  EXPECT_THAT(error([](EngineOptions& o) { o.model_repository = ""; }), HasSubstr("models.repository"));
+  EXPECT_THAT(error([](EngineOptions& o) { o.model_repository = "/nonexistent"; }), HasSubstr("/nonexistent"));
+  EXPECT_THAT(error([](EngineOptions& o) { o.users[0].tier = "gold"; }), HasSubstr("\"gold\""));
+  EXPECT_THAT(error([](EngineOptions& o) { o.market_history = 0; }), HasSubstr("market.history"));
+}
+
+}  // namespace
+}  // namespace punctual

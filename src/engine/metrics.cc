@@ -1,0 +1,85 @@
+#include "engine/metrics.h"
+
+#include "base/clock.h"
+#include "punctual/engine.h"
+
+namespace punctual {
+
+EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers)
+    : registry_(registry),
+      reply_cost_(registry.AddHistogram("punctual_reply_seconds", "From an answer being ready until it was written")),
+      timer_lateness_(
+          registry.AddHistogram("punctual_timer_lateness_seconds", "How late the timer of answer-by times calls")),
+      models_(std::make_shared<const Models>()) {
+  for (const Tier& tier : tiers) {
+    OfTier cells;
+    for (int s = 0; s < kSourceCount; ++s)
+      cells.answers[static_cast<std::size_t>(s)] =
+          &registry.AddCounter("punctual_answers_total", "Answers by tier and source",
+                               {{"tier", tier.name}, {"source", std::string(SourceName(static_cast<Source>(s)))}});
+    cells.unanswered = &registry.AddCounter("punctual_unanswered_total", "Requests that no rung could answer", {{"tier", tier.name}});
+    cells.in_time = &registry.AddCounter("punctual_answers_in_time_total", "Answers that were ready within their budget",
+                                         {{"tier", tier.name}});
+    cells.elapsed = &registry.AddHistogram("punctual_answer_seconds", "From a request's last byte until its answer was ready",
+                                           {{"tier", tier.name}});
+    tiers_.push_back(cells);
+  }
+  for (std::size_t code = 1; code < refused_.size(); ++code)
+    refused_[code] = &registry.AddCounter("punctual_refused_total", "Requests that were refused",
+                                          {{"code", std::string(CodeName(static_cast<Code>(code)))}});
+}
+
+void EngineMetrics::CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time) {
+  OfTier& cells = tiers_[tier.index];
+  cells.answers[static_cast<std::size_t>(source)]->Add();
+  cells.elapsed->Record(elapsed);
+  if (in_time) cells.in_time->Add();
+}
+
+void EngineMetrics::CountRefused(Code code) {
+  if (telemetry::Counter* counter = refused_[static_cast<std::size_t>(code)]) counter->Add();
+}
+
+void EngineMetrics::CountInference(const ServedModel& model, Duration took, bool failed) {
+  const std::shared_ptr<const Models> models = models_.Get();
+  const auto found = models->find(model.identity()->model);
+  if (found == models->end()) return;  // dropped from the repository while it computed
+  found->second.inference->Record(took);
+  if (failed) found->second.failures->Add();
+}
+
+void EngineMetrics::AddModels(const Repository::View& models) {
+  auto next = std::make_shared<Models>();
+  for (const auto& [name, entry] : models)
+    next->emplace(name, OfModel{&registry_.AddHistogram("punctual_inference_seconds", "One inference, features included",
+                                                        {{"model", name}}),
+                                &registry_.AddCounter("punctual_inference_failures_total", "Inferences that failed",
+                                                      {{"model", name}})});
+  models_.Set(std::move(next));
+}
+
+void EngineMetrics::Fill(EngineStats& stats, const std::vector<Tier>& tiers) const {
+  for (int s = 0; s < kSourceCount; ++s) {
+    std::uint64_t& sum = stats.sources[std::string(SourceName(static_cast<Source>(s)))];
+    for (const OfTier& cells : tiers_) sum += cells.answers[static_cast<std::size_t>(s)]->Value();
+  }
+  for (std::size_t i = 0; i < tiers_.size(); ++i) {
+    const Histogram elapsed = tiers_[i].elapsed->Snapshot();
+    TierStats tier;
+    tier.tier = tiers[i].name;
+    tier.budget = tiers[i].budget;
+    tier.answered = elapsed.count();
+    tier.unanswered = tiers_[i].unanswered->Value();
+    tier.within_budget = tiers_[i].in_time->Value();
+    tier.p50_ms = Milliseconds(elapsed.Quantile(0.5));
+    tier.p99_ms = Milliseconds(elapsed.Quantile(0.99));
+    tier.p999_ms = Milliseconds(elapsed.Quantile(0.999));
+    tier.max_ms = Milliseconds(elapsed.max());
+    stats.tiers.push_back(std::move(tier));
+  }
+  for (std::size_t code = 1; code < refused_.size(); ++code)
+    if (const std::uint64_t count = refused_[code]->Value(); count != 0)
+      stats.errors[std::string(CodeName(static_cast<Code>(code)))] = count;
+}
+
+}  // namespace punctual

@@ -1,0 +1,54 @@
+// What the engine counts. Thread-safe.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/published.h"
+#include "model/repository.h"
+#include "punctual/engine.h"
+#include "telemetry/registry.h"
+#include "users/directory.h"
+
+namespace punctual {
+
+class EngineMetrics {
+ public:
+  EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers);
+
+  void CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time);
+  void CountUnanswered(const Tier& tier) { tiers_[tier.index].unanswered->Add(); }
+  void CountRefused(Code code);
+  void CountInference(const ServedModel& model, Duration took, bool failed);
+  // Makes the cells of models that were not there before; after each reload.
+  void AddModels(const Repository::View& models);
+
+  telemetry::DurationHistogram& reply_cost() { return reply_cost_; }
+  telemetry::DurationHistogram& timer_lateness() { return timer_lateness_; }
+  void Fill(EngineStats& stats, const std::vector<Tier>& tiers) const;
+
+ private:
+  struct OfTier {
+    std::array<telemetry::Counter*, kSourceCount> answers{};
+    telemetry::Counter* unanswered = nullptr;
+    telemetry::Counter* in_time = nullptr;
+    telemetry::DurationHistogram* elapsed = nullptr;
+  };
+  struct OfModel {
+    telemetry::DurationHistogram* inference = nullptr;
+    telemetry::Counter* failures = nullptr;
+  };
+  using Models = std::map<std::string, OfModel, std::less<>>;
+
+  telemetry::Registry& registry_;
+  std::vector<OfTier> tiers_;
+  std::array<telemetry::Counter*, 12> refused_{};  // by Code
+  telemetry::DurationHistogram& reply_cost_;
+  telemetry::DurationHistogram& timer_lateness_;
+  Published<std::shared_ptr<const Models>> models_;
+};
+
+}  // namespace punctual

@@ -1,0 +1,150 @@
+#include "engine/question.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace punctual {
+
+namespace {
+
+Error Invalid(std::string message) { return Fail(Code::kInvalidArgument, std::move(message)); }
+
+// Sets key or cannot_compute of a question about books.
+void CheckWindow(Question& question, const KeyMaker& keys, TimePoint now) {
+  const Manifest& manifest = question.model->manifest();
+  const FeaturePlan& plan = *question.model->features();
+  const std::string whose = question.symbol.empty() ? "the request" : question.symbol;
+  if (question.window.size() < plan.history()) {
+    question.cannot_compute =
+        Fail(Code::kFailedPrecondition, "the window of " + whose + " is not full yet: " +
+                                            std::to_string(question.window.size()) + " of " + std::to_string(plan.history()) +
+                                            " books for model " + question.model->identity()->model);
+    return;
+  }
+  if (const Duration age = now - question.window.newest().arrived; age > manifest.max_age) {
+    question.cannot_compute = Fail(Code::kFailedPrecondition,
+                                   "the newest book of " + whose + " is " + std::to_string(age.count() / 1'000'000) +
+                                       " ms old; model " + question.model->identity()->model + " takes books up to " +
+                                       std::to_string(manifest.max_age.count() / 1'000'000) + " ms old");
+    return;
+  }
+  question.key = question.about == Question::About::kState ? keys.OfState(*question.model, question.window)
+                                                           : keys.OfBooks(*question.model, question.window);
+}
+
+Result<void> AskState(Question& question, const QuestionContext& context, TimePoint now) {
+  auto window = context.market.Take(question.symbol);
+  if (window.has_error()) {
+    // A symbol that was never fed may still have a pre-computed signal; one that nobody knows is a mistake.
+    if (!question.model->signals().contains(question.symbol)) return window.error();
+    question.cannot_compute = std::move(window).error();
+    return {};
+  }
+  question.window = std::move(window).value();
+  CheckWindow(question, context.keys, now);
+  return {};
+}
+
+Result<void> AskBooks(Question& question, const PredictRequest& request, const QuestionContext& context, TimePoint now) {
+  for (std::size_t i = 0; i < request.market.size(); ++i)
+    if (auto valid = Validate(request.market[i]); valid.has_error())
+      return Invalid("market[" + std::to_string(i) + "]." + valid.error().message);
+  question.window = Window::Of(request.market, now);
+  CheckWindow(question, context.keys, now);
+  // Nothing will fill a request's own window later: this is the asker's to mend.
+  if (question.cannot_compute.code == Code::kFailedPrecondition) return Invalid("market: " + question.cannot_compute.message);
+  return {};
+}
+
+bool AllFinite(const Tensor& tensor) {
+  const auto finite = [](auto values) {
+    return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
+  };
+  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
+  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
+  return true;
+}
+
+// A shape without its dimensions of 1 in front.
+std::span<const std::int64_t> Core(const Shape& shape) {
+  std::span<const std::int64_t> core(shape);
+  while (core.size() > 1 && core.front() == 1) core = core.subspan(1);
+  return core;
+}
+
+// The batch dimension may be left out, and a flat list is taken for any shape of as many elements.
+bool Fits(const Shape& given, const Shape& wanted) {
+  const auto a = Core(given), b = Core(wanted);
+  if (std::equal(a.begin(), a.end(), b.begin(), b.end())) return true;
+  return a.size() == 1 && static_cast<std::size_t>(a[0]) == ElementCount(wanted).value();
+}
+
+Result<void> AskTensors(Question& question, PredictRequest& request, const QuestionContext& context) {
+  const std::vector<TensorSpec>& specs = question.model->inputs();
+  for (const NamedTensor& given : request.inputs) {
+    const auto same_name = [&](const auto& other) { return other.name == given.name; };
+    if (std::none_of(specs.begin(), specs.end(), same_name)) {
+      std::string names;
+      for (const TensorSpec& spec : specs) names += (names.empty() ? "" : ", ") + spec.name;
+      return Invalid("inputs." + given.name + ": model " + question.model->identity()->model + " has no such input; it has: " +
+                     names);
+    }
+    if (std::count_if(request.inputs.begin(), request.inputs.end(), same_name) != 1)
+      return Invalid("inputs." + given.name + ": is given twice");
+  }
+  for (const TensorSpec& spec : specs) {
+    const auto given = std::find_if(request.inputs.begin(), request.inputs.end(),
+                                    [&](const NamedTensor& input) { return input.name == spec.name; });
+    if (given == request.inputs.end())
+      return Invalid("inputs." + spec.name + ": is missing; model " + question.model->identity()->model + " needs it");
+    if (given->tensor.dtype() != spec.dtype)
+      return Invalid("inputs." + spec.name + ": is " + std::string(DTypeName(given->tensor.dtype())) + ", must be " +
+                     std::string(DTypeName(spec.dtype)));
+    if (!Fits(given->tensor.shape(), spec.shape))
+      return Invalid("inputs." + spec.name + ": has the shape " + ShapeText(given->tensor.shape()) + ", must be " +
+                     ShapeText(spec.shape));
+    if (!AllFinite(given->tensor)) return Invalid("inputs." + spec.name + ": every number must be finite");
+    question.inputs.push_back(std::move(*given));
+  }
+  question.key = context.keys.OfTensors(question.model->digest(), question.inputs);
+  return {};
+}
+
+}  // namespace
+
+Result<Question> Ask(PredictRequest& request, const User& user, const QuestionContext& context, TimePoint now) {
+  if (!request.market.empty() && !request.inputs.empty())
+    return Invalid("market, inputs: give one of the two, books or tensors");
+  if (request.symbol.empty() && request.market.empty() && request.inputs.empty())
+    return Invalid("symbol: is missing; give a symbol, or books in \"market\", or tensors in \"inputs\"");
+  if (!request.symbol.empty()) PUNCTUAL_TRY(ValidateSymbol(request.symbol));
+  Question question;
+  PUNCTUAL_ASSIGN(question.model, context.repository.Find(request.model.empty() ? *user.model : request.model));
+  question.symbol = std::move(request.symbol);
+  if (!request.inputs.empty()) {
+    question.about = Question::About::kTensors;
+    PUNCTUAL_TRY(AskTensors(question, request, context));
+    return question;
+  }
+  if (!question.model->features())
+    return Invalid("inputs: model " + question.model->identity()->model + " declares no features: it answers tensors only");
+  if (!request.market.empty()) {
+    question.about = Question::About::kBooks;
+    PUNCTUAL_TRY(AskBooks(question, request, context, now));
+  } else {
+    PUNCTUAL_TRY(AskState(question, context, now));
+  }
+  return question;
+}
+
+Result<Outputs> Compute(const Question& question) {
+  const ServedModel& model = *question.model;
+  return model.Infer([&](Session& session) -> Result<void> {
+    if (question.about == Question::About::kTensors) return ServedModel::FillTensors(session, question.inputs);
+    const std::span<std::byte> input = session.input(model.feature_input());
+    return model.features()->Compute(question.window,
+                                     {reinterpret_cast<float*>(input.data()), input.size() / sizeof(float)});
+  });
+}
+
+}  // namespace punctual

@@ -1,0 +1,44 @@
+// A request, checked: what is asked of which model. The edge of the engine: behind it nothing is checked again.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/key.h"
+#include "market/market.h"
+#include "model/repository.h"
+#include "users/directory.h"
+
+namespace punctual {
+
+struct Question {
+  enum class About : std::uint8_t { kState, kBooks, kTensors };
+
+  About about = About::kState;
+  std::shared_ptr<const ServedModel> model;
+  std::string symbol;               // may be empty unless about the state
+  Window window;                    // of the state, or the books of the request
+  std::vector<NamedTensor> inputs;  // tensors, in the order of the model's inputs
+  // What the model's answer would be kept under; none if it cannot be computed now.
+  std::optional<CacheKey> key;
+  // Why it cannot be computed now (a window that is not full, books that are too old): the rungs below may still answer.
+  Error cannot_compute{Code::kOk, ""};
+};
+
+// What a question is checked against.
+struct QuestionContext {
+  const Repository& repository;
+  const Market& market;
+  const KeyMaker& keys;
+};
+
+// kInvalidArgument, kNotFound, kFailedPrecondition: nobody could answer this; the message names the field.
+Result<Question> Ask(PredictRequest& request, const User& user, const QuestionContext& context, TimePoint now);
+
+// Computes the answer on the calling thread. The errors of ServedModel::Infer, and those of the features.
+// REQUIRES: question.key.
+Result<Outputs> Compute(const Question& question);
+
+}  // namespace punctual

@@ -1,0 +1,67 @@
+#include "users/directory.h"
+
+#include <algorithm>
+#include <fstream>
+
+namespace punctual {
+
+Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>& tier_budgets,
+                                          const std::map<std::string, std::string>& style_models,
+                                          const std::vector<UserEntry>& users) {
+  UserDirectory directory;
+  if (tier_budgets.empty()) return Fail(Code::kInvalidArgument, "tiers: there must be one at least");
+  for (const auto& [name, budget] : tier_budgets) {
+    if (budget <= Duration::zero()) return Fail(Code::kInvalidArgument, "tiers." + name + ".budget_ms: must be above 0");
+    directory.tiers_.push_back({name, budget, 0});
+  }
+  std::stable_sort(directory.tiers_.begin(), directory.tiers_.end(),
+                   [](const Tier& a, const Tier& b) { return a.budget < b.budget; });
+  for (std::size_t i = 0; i < directory.tiers_.size(); ++i) directory.tiers_[i].index = i;
+  directory.styles_ = style_models;
+  directory.users_.reserve(users.size());
+  for (const UserEntry& entry : users) {
+    if (entry.name.empty()) return Fail(Code::kInvalidArgument, "users: a name is empty");
+    const auto tier = std::find_if(directory.tiers_.begin(), directory.tiers_.end(),
+                                   [&](const Tier& t) { return t.name == entry.tier; });
+    if (tier == directory.tiers_.end())
+      return Fail(Code::kInvalidArgument, "user " + entry.name + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
+    const auto style = directory.styles_.find(entry.style);
+    if (style == directory.styles_.end())
+      return Fail(Code::kInvalidArgument, "user " + entry.name + ": style \"" + entry.style + "\" is not declared under [styles]");
+    if (!directory.users_.emplace(entry.name, User{&*tier, &style->second}).second)
+      return Fail(Code::kInvalidArgument, "user " + entry.name + ": stands there twice");
+  }
+  return directory;
+}
+
+Result<User> UserDirectory::Find(std::string_view name) const {
+  const auto found = users_.find(name);
+  if (found == users_.end())
+    return Fail(Code::kNotFound, "user: \"" + std::string(name.substr(0, 64)) + "\" is not known; add it under [users]");
+  return found->second;
+}
+
+Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return Fail(Code::kNotFound, path + ": cannot be opened; users.file must name a CSV file that can be read");
+  std::vector<UserEntry> users;
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    if (line.ends_with('\r')) line.pop_back();
+    const auto refuse = [&](const std::string& what) {
+      return Fail(Code::kInvalidArgument, path + ":" + std::to_string(number) + ": " + what);
+    };
+    if (number == 1) {
+      if (line != "user,tier,style") return refuse("the first line must be \"user,tier,style\"");
+      continue;
+    }
+    if (line.empty()) continue;
+    const std::size_t first = line.find(','), second = line.find(',', first == std::string::npos ? first : first + 1);
+    if (second == std::string::npos || line.find(',', second + 1) != std::string::npos)
+      return refuse("must have 3 columns: user, tier, style");
+    users.push_back({line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+  }
+  return users;
+}
+
+}  // namespace punctual
