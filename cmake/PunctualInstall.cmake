@@ -1,1 +1,28 @@
+# The library for others: libpunctual.so with all of src/ up to engine/, the public headers, and find_package(punctual).
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+foreach(module base tensor telemetry market features model backend_openvino cache answer users engine)
+  list(APPEND punctual_objects $<TARGET_OBJECTS:punctual_${module}>)
+endforeach()
+add_library(libpunctual SHARED ${punctual_objects})
+set_target_properties(libpunctual PROPERTIES
+  LINKER_LANGUAGE CXX OUTPUT_NAME punctual EXPORT_NAME punctual
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+  BUILD_RPATH ${OpenVINO_DIR}/../libs INSTALL_RPATH ${OpenVINO_DIR}/../libs)
+target_link_libraries(libpunctual PRIVATE openvino::runtime prometheus-cpp::core ZLIB::ZLIB Threads::Threads)
+target_include_directories(libpunctual INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(libpunctual INTERFACE cxx_std_20)
+
+install(TARGETS libpunctual EXPORT punctual LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET punctual)
+install(TARGETS punctual RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+set_target_properties(punctual PROPERTIES INSTALL_RPATH ${OpenVINO_DIR}/../libs)
+endif()
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/punctual DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT punctual NAMESPACE punctual:: FILE punctual-targets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/punctual)
+configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/punctual-config.cmake.in punctual-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/punctual)
+write_basic_package_version_file(punctual-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/punctual-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/punctual-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/punctual)

@@ -8,10 +8,11 @@
 //   mid_bp spread_bp      (mid / M - 1) * 1e4; spread / mid * 1e4
 //   microprice_bp         ((a1 * bid_size_1 + b1 * ask_size_1) / (ask_size_1 + bid_size_1) / mid - 1) * 1e4
 //   imbalance_k           (B - A) / (B + A), A and B the sums of sizes over levels 1..k
-//   ofi_k                 order-flow imbalance since the snapshot before, over levels 1..k, divided by the mean of both snapshots'
-//                         depth over those levels: sum_i [ qb*(pb >= pb') - qb'*(pb <= pb') - qa*(pa <= pa') + qa'*(pa >= pa') ] / ((D + D') / 2),
-//                         primes the snapshot before, D the sum of ask and bid sizes over 1..k.
-//                         Cont, Kukanov, Stoikov, "The price impact of order book events" (2014); its sum over levels: Xu, Gould, Howison (2018)
+//   ofi_k                 order-flow imbalance since the snapshot before, over levels 1..k, divided by the mean of both
+//                         snapshots' depth over those levels:
+//       sum_i [ qb*(pb >= pb') - qb'*(pb <= pb') - qa*(pa <= pa') + qa'*(pa >= pa') ] / ((D + D') / 2)
+//                         primes the snapshot before, D the sum of ask and bid sizes over 1..k. Cont, Kukanov, Stoikov,
+//                         "The price impact of order book events" (2014); over levels: Xu, Gould, Howison (2018)
 //   return_k_bp           (mid / mid of k snapshots before - 1) * 1e4, k 1 to 1000
 // A value v becomes (v - mean) / std, computed in double, cut to [-clip, clip] if clip > 0, then float.
 #pragma once
@@ -49,12 +50,13 @@ class FeaturePlan {
   std::size_t history() const { return history_; }
   // Writes window() x columns() floats, row-major, the oldest row first. Does not allocate.
   // REQUIRES: out.size() == window() * columns().
-  // kFailedPrecondition: fewer than history() snapshots, or fewer levels than the plan's in one of them (both say how many
-  // there are and how many it takes); kInvalidArgument: a value that is not finite, with the column's name.
+  // kFailedPrecondition: fewer than history() snapshots, or fewer levels than the plan's in one of them (both say how
+  // many there are and how many it takes); kInvalidArgument: a value that is not finite, with the column's name.
   Result<void> Compute(const Window& window, std::span<float> out) const;
 
  private:
-  // What becomes of one computed value of a row: where it stands among the row's values (features.cc), and its constants.
+  // What becomes of one computed value of a row: where it stands among the row's values (features.cc), and its
+  // constants.
   struct Output {
     std::size_t slot = 0;
     double mean = 0;
