@@ -15,10 +15,8 @@ target_include_directories(libpunctual INTERFACE $<INSTALL_INTERFACE:${CMAKE_INS
 target_compile_features(libpunctual INTERFACE cxx_std_20)
 
 install(TARGETS libpunctual EXPORT punctual LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-if(TARGET punctual)
 install(TARGETS punctual RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 set_target_properties(punctual PROPERTIES INSTALL_RPATH ${OpenVINO_DIR}/../libs)
-endif()
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/punctual DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT punctual NAMESPACE punctual:: FILE punctual-targets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/punctual)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/punctual-config.cmake.in punctual-config.cmake

@@ -1,0 +1,114 @@
+// punctual serve: the server, until a signal ends it.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "punctual/engine.h"
+#include "server/http/http_server.h"
+
+namespace punctual {
+
+namespace {
+
+namespace net = boost::asio;
+
+struct Flags {
+  std::string config;
+  bool check = false;
+};
+
+int Failed(const Error& error) {
+  std::fprintf(stderr, "punctual serve: %s\n", error.message.c_str());
+  return error.code == Code::kInvalidArgument || error.code == Code::kNotFound ? 2 : 1;
+}
+
+// Says which models are served and which were refused; gives how many were.
+int LogModels(const Engine& engine) {
+  int refused = 0;
+  for (const ModelStatus& model : engine.Models()) {
+    if (!model.version.empty())
+      spdlog::info("model {} version {}: {} on {} ({}), {:.3f} ms at p99{}", model.name, model.version, model.variant,
+                   model.device, model.backend, Milliseconds(model.expected),
+                   model.runs_inline ? ", runs on the caller's thread" : "");
+    if (model.error.empty()) continue;
+    ++refused;
+    spdlog::error("model {} was refused: {}", model.name, model.error);
+  }
+  return refused;
+}
+
+// SIGTERM and SIGINT end it, SIGHUP reloads the models. Only the first SIGTERM or SIGINT is ours: a second one kills.
+void WaitForTheEnd(Engine& engine) {
+  net::io_context context{1};
+  net::thread_pool reloader{1};  // loading a model takes seconds, and SIGTERM must not wait for it
+  net::signal_set ends(context, SIGTERM, SIGINT);
+  net::signal_set reloads(context, SIGHUP);
+  const std::function<void()> await_reload = [&] {
+    reloads.async_wait([&](const boost::system::error_code& error, int) {
+      if (error) return;
+      net::post(reloader, [&engine] {
+        spdlog::info("SIGHUP: looking at the model repository");
+        engine.Reload();
+        LogModels(engine);
+      });
+      await_reload();
+    });
+  };
+  await_reload();
+  ends.async_wait([&](const boost::system::error_code&, int signal) {
+    spdlog::info("{}: finishing what was admitted", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    context.stop();
+  });
+  context.run();
+  reloader.join();
+}
+
+Result<int> Serve(const Flags& flags) {
+  PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
+  PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
+  PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
+  const int refused = LogModels(engine);
+  if (flags.check) {
+    if (refused > 0) return Fail(Code::kUnavailable, flags.config + ": is right, but not every model could be loaded");
+    std::printf("%s: all is well\n", flags.config.c_str());
+    return 0;
+  }
+  PUNCTUAL_ASSIGN(auto server, http::HttpServer::Start(engine, server_options));
+  for (const std::string& listener : server.listeners()) std::printf("listening on %s\n", listener.c_str());
+  std::fflush(stdout);
+  WaitForTheEnd(engine);
+  server.Shutdown();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int Run(const Flags& flags) {
+  const Result<int> served = Serve(flags);
+  return served.has_error() ? Failed(served.error()) : *served;
+}
+
+}  // namespace
+
+void AddServeCommand(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("serve", "Serve the models of a repository over HTTP");
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("--config", flags->config, "the configuration, a TOML file")->required();
+  command->add_flag("--check", flags->check, "load everything, say what is wrong, and exit");
+  command->footer(
+      "SIGTERM and SIGINT finish what was admitted and end the server; SIGHUP looks at the model repository again.\n\n"
+      "Example:\n"
+      "  punctual serve --config punctual.toml");
+  command->callback([flags, &exit_code] { exit_code = Run(*flags); });
+}
+
+}  // namespace punctual

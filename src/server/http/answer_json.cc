@@ -1,0 +1,205 @@
+#include "server/http/answer_json.h"
+
+#include "base/clock.h"
+#include "server/http/json_writer.h"
+
+namespace punctual::http {
+
+namespace {
+
+// To the microsecond: what is below is noise, and would be half of the digits.
+double RoundedMs(Duration duration) { return static_cast<double>((duration.count() + 500) / 1000) / 1e3; }
+
+// A key that needs no escaping, with what stands before its value.
+void AppendKey(std::string& out, std::string_view key) {
+  const char last = out.empty() ? '{' : out.back();
+  if (last != '{' && last != '[') out += ',';
+  out.append("\"").append(key).append("\":");
+}
+void AppendField(std::string& out, std::string_view key, std::string_view text) {
+  AppendKey(out, key);
+  AppendJsonText(out, text);
+}
+template <class T>
+void AppendField(std::string& out, std::string_view key, T value) requires std::is_arithmetic_v<T> {
+  AppendKey(out, key);
+  if constexpr (std::is_same_v<T, bool>)
+    out += value ? "true" : "false";
+  else
+    AppendJsonNumber(out, value);
+}
+
+// Row-major `values` as lists nested as `shape` from dimension `at` on.
+template <class T>
+void AppendNested(std::string& out, const Shape& shape, std::size_t at, const T*& values) {
+  if (at == shape.size()) {
+    AppendJsonNumber(out, *values++);
+    return;
+  }
+  out += '[';
+  for (std::int64_t i = 0; i < shape[at]; ++i) {
+    if (i != 0) out += ',';
+    AppendNested(out, shape, at + 1, values);
+  }
+  out += ']';
+}
+
+// A batch of one is no batch: its dimension is left out.
+template <class T>
+void AppendValues(std::string& out, const Tensor& tensor) {
+  const Shape& shape = tensor.shape();
+  const T* values = tensor.values<T>().data();
+  AppendNested(out, shape, shape.size() > 1 && shape[0] == 1 ? 1 : 0, values);
+}
+
+void AppendTensor(std::string& out, const Tensor& tensor) {
+  switch (tensor.dtype()) {
+    case DType::kFloat32: AppendValues<float>(out, tensor); break;
+    case DType::kFloat64: AppendValues<double>(out, tensor); break;
+    case DType::kInt32: AppendValues<std::int32_t>(out, tensor); break;
+    case DType::kInt64: AppendValues<std::int64_t>(out, tensor); break;
+  }
+}
+
+void AppendTrace(std::string& out, std::uint64_t trace) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  AppendKey(out, "trace");
+  out += '"';
+  for (int shift = 60; shift >= 0; shift -= 4) out += kHex[(trace >> shift) & 15];
+  out += '"';
+}
+
+void AppendTexts(std::string& out, std::string_view key, const std::vector<std::string>& texts) {
+  AppendKey(out, key);
+  out += '[';
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i != 0) out += ',';
+    AppendJsonText(out, texts[i]);
+  }
+  out += ']';
+}
+
+void AppendCounts(std::string& out, std::string_view key, const std::map<std::string, std::uint64_t>& counts) {
+  AppendKey(out, key);
+  out += '{';
+  for (const auto& [name, count] : counts) AppendField(out, name, count);
+  out += '}';
+}
+
+}  // namespace
+
+int HttpStatus(Code code) {
+  switch (code) {
+    case Code::kOk: return 200;
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+    case Code::kFailedPrecondition: return 400;
+    case Code::kUnauthenticated: return 401;
+    case Code::kPermissionDenied: return 403;
+    case Code::kNotFound: return 404;
+    case Code::kAlreadyExists: return 409;
+    case Code::kResourceExhausted: return 429;
+    case Code::kUnavailable: return 503;
+    case Code::kDeadlineExceeded: return 504;
+    case Code::kInternal: return 500;
+  }
+  return 500;
+}
+
+void AppendPrediction(std::string& out, const Prediction& prediction) {
+  out += R"({"outputs":{)";
+  if (prediction.outputs != nullptr)
+    for (const NamedTensor& output : *prediction.outputs) {
+      if (out.back() != '{') out += ',';
+      AppendJsonText(out, output.name);
+      out += ':';
+      AppendTensor(out, output.tensor);
+    }
+  out += '}';
+  if (prediction.identity != nullptr) {
+    AppendField(out, "model", prediction.identity->model);
+    AppendField(out, "version", prediction.identity->version);
+    AppendField(out, "variant", prediction.identity->variant);
+  }
+  AppendField(out, "source", SourceName(prediction.source));
+  AppendField(out, "degraded", prediction.degraded);
+  if (!prediction.reason.empty()) AppendField(out, "reason", prediction.reason);
+  if (prediction.approximate) AppendField(out, "approximate", true);
+  if (prediction.as_of) {
+    out += R"(,"as_of":{)";
+    AppendField(out, "seq", prediction.as_of->sequence);
+    AppendField(out, "time_ns", prediction.as_of->time_ns);
+    out += '}';
+  }
+  if (prediction.age) AppendField(out, "age_ms", RoundedMs(*prediction.age));
+  AppendField(out, "deadline_ms", RoundedMs(prediction.budget));
+  AppendField(out, "elapsed_ms", RoundedMs(prediction.elapsed));
+  AppendTrace(out, prediction.trace);
+  out += '}';
+}
+
+void AppendError(std::string& out, const Error& error) {
+  out += R"({"error":{)";
+  AppendField(out, "code", CodeName(error.code));
+  AppendField(out, "message", std::string_view(error.message));
+  out += "}}";
+}
+
+void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
+  out += R"({"models":[)";
+  for (const ModelStatus& model : models) {
+    if (out.back() != '[') out += ',';
+    out += '{';
+    AppendField(out, "name", model.name);
+    AppendField(out, "version", model.version);
+    AppendField(out, "variant", model.variant);
+    AppendField(out, "backend", model.backend);
+    AppendField(out, "device", model.device);
+    AppendField(out, "serving", !model.version.empty());
+    if (!model.error.empty()) AppendField(out, "error", model.error);
+    AppendField(out, "runs_inline", model.runs_inline);
+    AppendField(out, "expected_us", Microseconds(model.expected));
+    AppendTexts(out, "inputs", model.inputs);
+    AppendTexts(out, "outputs", model.outputs);
+    out += '}';
+  }
+  out += "]}";
+}
+
+void AppendStats(std::string& out, const EngineStats& stats) {
+  out += R"({"tiers":{)";
+  for (const TierStats& tier : stats.tiers) {
+    if (out.back() != '{') out += ',';
+    AppendJsonText(out, tier.tier);
+    out += ":{";
+    AppendField(out, "budget_ms", RoundedMs(tier.budget));
+    AppendField(out, "answered", tier.answered);
+    AppendField(out, "unanswered", tier.unanswered);
+    AppendField(out, "within_budget", tier.within_budget);
+    AppendField(out, "p50_ms", tier.p50_ms);
+    AppendField(out, "p99_ms", tier.p99_ms);
+    AppendField(out, "p999_ms", tier.p999_ms);
+    AppendField(out, "max_ms", tier.max_ms);
+    out += '}';
+  }
+  out += '}';
+  AppendCounts(out, "sources", stats.sources);
+  AppendCounts(out, "errors", stats.errors);
+  out += R"(,"cache":{)";
+  AppendField(out, "entries", stats.cache_entries);
+  AppendField(out, "bytes", stats.cache_bytes);
+  AppendField(out, "hits", stats.cache_hits);
+  AppendField(out, "misses", stats.cache_misses);
+  AppendField(out, "evictions", stats.cache_evictions);
+  out += R"(},"market":{)";
+  AppendField(out, "snapshots", stats.snapshots);
+  AppendField(out, "symbols", stats.symbols);
+  out += R"(},"workers":{)";
+  AppendField(out, "threads", stats.workers);
+  AppendField(out, "queued", stats.queued);
+  out += '}';
+  AppendField(out, "reply_cost_p999_us", stats.reply_cost_p999_us);
+  out += '}';
+}
+
+}  // namespace punctual::http

@@ -1,0 +1,227 @@
+#include "server/http/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/http/error.hpp>
+
+namespace punctual::http {
+
+namespace {
+
+constexpr std::size_t kFirstBuffer = 4 << 10;
+constexpr std::size_t kLargestBuffer = 64 << 10;
+
+}  // namespace
+
+bool Connection::Open(int fd, int family) {
+  ErrorCode error;
+  socket_.assign(net::generic::stream_protocol(family, 0), fd, error);
+  if (!error) socket_.non_blocking(true, error);
+  return !error;
+}
+
+void Connection::Start() {
+  arrival_ = std::chrono::steady_clock::now();
+  buffer_.resize(kFirstBuffer);
+  Read();
+}
+
+void Connection::Close() {
+  if (closed_) return;
+  closed_ = true;
+  ErrorCode ignored;
+  socket_.close(ignored);
+  thread_.Forget(*this);
+}
+
+void Connection::BeginShutdown() {
+  no_more_requests_ = true;
+  if (queue_.empty() && !writing_ && !lingering_) return Close();
+  close_after_write_ = true;
+}
+
+void Connection::Read() {
+  if (reading_ || closed_) return;
+  MakeRoom();
+  reading_ = true;
+  socket_.async_read_some(
+      net::buffer(buffer_.data() + end_, buffer_.size() - end_),
+      [self = shared_from_this()](const ErrorCode& error, std::size_t size) { self->OnRead(error, size); });
+}
+
+void Connection::MakeRoom() {
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+    // Whoever sends much is read in larger pieces.
+    if (filled_ && buffer_.size() < kLargestBuffer) buffer_.resize(buffer_.size() * 2);
+    return;
+  }
+  if (end_ < buffer_.size()) return;
+  if (begin_ > 0) {
+    std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.end(), buffer_.begin());
+    end_ -= begin_;
+    begin_ = 0;
+    return;
+  }
+  buffer_.resize(buffer_.size() * 2);  // full of the beginning of a head; ParseSome() bounds it
+}
+
+void Connection::OnRead(const ErrorCode& error, std::size_t size) {
+  reading_ = false;
+  if (closed_) return;
+  if (error && error != net::error::eof) return Close();
+  if (lingering_) {
+    if (error) return Close();
+    return Read();  // over what came in before
+  }
+  arrival_ = std::chrono::steady_clock::now();
+  end_of_input_ = error == net::error::eof;
+  end_ += size;
+  filled_ = end_ == buffer_.size();
+  Advance();
+}
+
+bool Connection::MayParse() const {
+  if (closed_ || writing_ || no_more_requests_ || alone_ != nullptr) return false;
+  // The rest of a request that has begun is taken in any case.
+  return parser_.has_value() || static_cast<int>(queue_.size()) < thread_.state().options.max_pipelined;
+}
+
+void Connection::Advance() {
+  if (advancing_ || closed_) return;
+  advancing_ = true;
+  Parse();
+  Flush();
+  advancing_ = false;
+  if (closed_ || lingering_) return;
+  if (MayParse() && begin_ < end_ && !Incomplete()) {
+    // More than one round of requests is here: the thread's other connections come first.
+    net::post(thread_.context(), [self = shared_from_this()] { self->Advance(); });
+  } else if (end_of_input_) {
+    if (queue_.empty() && !writing_) Close();
+  } else if (MayParse()) {
+    Read();
+  }
+}
+
+void Connection::Parse() {
+  int parsed = 0;
+  while (begin_ < end_ && MayParse()) {
+    const Step step = ParseSome();
+    if (step == Step::kNeedMore) return;
+    if (step == Step::kStop || ++parsed == thread_.state().options.max_pipelined) return;
+  }
+}
+
+Connection::Step Connection::ParseSome() {
+  if (!parser_) {
+    // Some clients send an empty line after a body.
+    while (begin_ < end_ && (buffer_[begin_] == '\r' || buffer_[begin_] == '\n')) ++begin_;
+    if (begin_ == end_) return Step::kNeedMore;
+    parser_.emplace(thread_.state().options, target_, body_);
+    message_began_ = arrival_;
+    continue_sent_ = false;
+  }
+  ErrorCode error;
+  begin_ += parser_->put(net::const_buffer(buffer_.data() + begin_, end_ - begin_), error);
+  if (error == beast::http::error::need_more) {
+    error = {};
+    // Beast bounds heads, but not what may stand beside a chunk's size.
+    if (end_ - begin_ >= std::max(kLargestBuffer, 2 * thread_.state().options.max_header_bytes))
+      error = beast::http::error::header_limit;
+  }
+  if (error == beast::http::error::body_limit) {
+    RefuseRequest(413, Fail(Code::kOutOfRange, "body: has more than max_body_bytes = " +
+                                                   std::to_string(thread_.state().options.max_body_bytes)));
+    return Step::kStop;
+  }
+  if (error == beast::http::error::header_limit) {
+    RefuseRequest(431, Fail(Code::kOutOfRange, "head: has more than max_header_bytes = " +
+                                                   std::to_string(thread_.state().options.max_header_bytes)));
+    return Step::kStop;
+  }
+  if (error) {
+    RefuseRequest(400, Fail(Code::kInvalidArgument, "request: not HTTP/1.1: " + error.message()));
+    return Step::kStop;
+  }
+  if (!parser_->is_done()) {
+    ContinueIfExpected();
+    return Step::kNeedMore;
+  }
+  HandleRequest();
+  return Step::kAgain;
+}
+
+void Connection::ContinueIfExpected() {
+  if (continue_sent_ || !parser_->is_header_done() || !parser_->expects_continue() || !body_.empty()) return;
+  continue_sent_ = true;
+  Exchange& exchange = AddExchange();
+  exchange.interim = true;
+  exchange.ready = true;
+  exchange.body = "HTTP/1.1 100 Continue\r\n\r\n";
+}
+
+void Connection::HandleRequest() {
+  Exchange& exchange = AddExchange();
+  const bool keep_alive = parser_->keep_alive();
+  exchange.close = !keep_alive;
+  exchange.keep_alive = keep_alive && parser_->http_1_0();
+  exchange.head_only = parser_->method() == verb::head;
+  if (exchange.close) no_more_requests_ = true;
+  exchange.connection = shared_from_this();
+  thread_.BeginExchange();
+  handling_ = true;
+  const Api::Order order = thread_.api().Handle({*parser_, target_, body_, arrival_}, exchange);
+  handling_ = false;
+  parser_.reset();
+  TrimAndClear(body_);
+  if (order == Api::Order::kAlone && !exchange.ready) alone_ = &exchange;
+}
+
+void Connection::RefuseRequest(int status, const Error& error) {
+  Exchange& exchange = AddExchange();
+  exchange.Refuse(status, error);
+  exchange.close = true;
+  exchange.ready = true;
+  no_more_requests_ = true;
+  parser_.reset();
+}
+
+void Connection::OnFinished(Exchange& exchange) {
+  exchange.ready = true;
+  if (closed_) return;
+  Api::CompletePrediction(exchange);
+  if (alone_ == &exchange) alone_ = nullptr;
+  if (!handling_) Advance();
+}
+
+void Connection::Sweep(TimePoint now) {
+  const ServerOptions& options = thread_.state().options;
+  if (closed_) return;
+  if (lingering_) {
+    if (now > linger_until_) Close();
+    return;
+  }
+  if (writing_) {
+    if (now - write_began_ > options.write_timeout) {
+      thread_.state().timeouts.Add();
+      Close();
+    }
+    return;
+  }
+  if (Incomplete()) {
+    if (now - message_began_ <= options.request_timeout) return;
+    thread_.state().timeouts.Add();
+    RefuseRequest(408, Fail(Code::kDeadlineExceeded, "request: did not arrive whole within request_timeout_ms"));
+    return Advance();
+  }
+  if (queue_.empty() && now - arrival_ > options.idle_timeout) {
+    thread_.state().timeouts.Add();
+    Close();
+  }
+}
+
+}  // namespace punctual::http

@@ -1,0 +1,407 @@
+// How connections behave, over real sockets.
+#include "server/http/connection.h"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include "server/http/test_server.h"
+
+namespace punctual::http {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ConnectionTest : public ServerTest {
+ protected:
+  // Without a pre-computed answer or a cache hit, a prediction of this model takes at least some milliseconds.
+  void AddSlowModel() { repository_.AddModel("slow", "1", test::ImbalanceManifest(2), test::SlowModel(2, 512, 300)); }
+};
+
+TEST_F(ConnectionTest, StaysOpenForFurtherRequests) {
+  Start();
+  Client client = Connect();
+  for (int i = 0; i < 3; ++i) {
+    const Reply reply = client.Ask(Get("/healthz"));
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, R"({"status":"alive"})");
+    EXPECT_THAT(reply.head, HasSubstr("Content-Type: application/json\r\n"));
+  }
+}
+
+TEST_F(ConnectionTest, PipelinedAnswersComeInTheOrderOfTheRequests) {
+  AddSlowModel();
+  Start();
+  Client client = Connect();
+  ASSERT_TRUE(client.Send(PredictSlow(1) + Get("/healthz") + PredictSlow(2) + Get("/v1/models") + Get("/nothing")));
+  EXPECT_THAT(client.Read().body, HasSubstr(R"("as_of":{"seq":1,)"));
+  EXPECT_THAT(client.Read().body, HasSubstr("alive"));
+  EXPECT_THAT(client.Read().body, HasSubstr(R"("as_of":{"seq":2,)"));
+  EXPECT_THAT(client.Read().body, HasSubstr("models"));
+  EXPECT_EQ(client.Read().status, 404);
+}
+
+TEST_F(ConnectionTest, MorePipelinedRequestsThanTheBoundAreAllAnswered) {
+  AddSlowModel();
+  options_.max_pipelined = 3;
+  Start();
+  Client client = Connect();
+  std::string requests;
+  for (std::uint64_t i = 1; i <= 40; ++i) requests += i % 10 == 0 ? PredictSlow(i) : Get("/healthz") + "\r\n";
+  ASSERT_TRUE(client.Send(requests));
+  for (int i = 1; i <= 40; ++i) {
+    const Reply reply = client.Read();
+    ASSERT_EQ(reply.status, 200) << i;
+    EXPECT_THAT(reply.body, HasSubstr(i % 10 == 0 ? R"("seq":)" + std::to_string(i) : "alive"));
+  }
+}
+
+TEST_F(ConnectionTest, ARequestMayComeByteByByte) {
+  Start();
+  Client client = Connect();
+  for (const char byte : Post("/v1/market/S", Book(1))) {
+    ASSERT_TRUE(client.Send(std::string(1, byte)));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(client.Read().body, R"({"published":1})");
+}
+
+TEST_F(ConnectionTest, ClosesWhenAsked) {
+  Start();
+  Client client = Connect();
+  const Reply reply = client.Ask(Get("/healthz", "Connection: close\r\n"));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.head, HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(client.IsClosed());
+}
+
+TEST_F(ConnectionTest, Http10ClosesUnlessItAsksToStay) {
+  Start();
+  Client once = Connect();
+  EXPECT_EQ(once.Ask("GET /healthz HTTP/1.0\r\n\r\n").status, 200);
+  EXPECT_TRUE(once.IsClosed());
+  Client stays = Connect();
+  for (int i = 0; i < 2; ++i) {
+    const Reply reply = stays.Ask("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_THAT(reply.head, HasSubstr("Connection: keep-alive\r\n"));
+  }
+}
+
+TEST_F(ConnectionTest, AHeadRequestGetsNoBody) {
+  Start();
+  Client client = Connect();
+  ASSERT_TRUE(client.Send("HEAD /healthz HTTP/1.1\r\nHost: test\r\n\r\n" + Get("/healthz")));
+  EXPECT_THAT(client.Read(false).head, HasSubstr("Content-Length: 18"));
+  EXPECT_EQ(client.Read().body, R"({"status":"alive"})");
+}
+
+TEST_F(ConnectionTest, AHalfSentRequestGets408AndDelaysNobody) {
+  options_.request_timeout = milliseconds(300);
+  Start();
+  Client half = Connect();
+  ASSERT_TRUE(half.Send("POST /v1/predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n{\"user\""));
+  Client other = Connect();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(other.Ask(Get("/healthz")).status, 200);
+  const Reply reply = half.Read();
+  EXPECT_EQ(reply.status, 408);
+  EXPECT_THAT(reply.body, HasSubstr(R"("code":"DEADLINE_EXCEEDED")"));
+  EXPECT_THAT(reply.head, HasSubstr("Connection: close"));
+  EXPECT_TRUE(half.IsClosed());
+  EXPECT_EQ(other.Ask(Get("/healthz")).status, 200);
+}
+
+TEST_F(ConnectionTest, AHalfSentHeadGets408Too) {
+  options_.request_timeout = milliseconds(300);
+  Start();
+  Client half = Connect();
+  ASSERT_TRUE(half.Send("GET /healthz HT"));
+  EXPECT_EQ(half.Read().status, 408);
+  EXPECT_TRUE(half.IsClosed());
+}
+
+TEST_F(ConnectionTest, AnIdleConnectionIsClosed) {
+  options_.idle_timeout = milliseconds(300);
+  Start();
+  Client client = Connect();
+  EXPECT_EQ(client.Ask(Get("/healthz")).status, 200);
+  EXPECT_TRUE(client.IsClosed());
+}
+
+TEST_F(ConnectionTest, APeerThatTakesNoAnswersIsClosed) {
+  options_.write_timeout = milliseconds(300);
+  Start();
+  Client lazy = Connect();
+  lazy.ReceiveLittle();
+  // Answers that it does not read fill the sockets; then the server reads no more of its requests, then gives up on it.
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += Get("/metrics");
+  bool closed = false;
+  std::thread sender([&] {
+    for (int i = 0; i < 10'000 && !closed; ++i) closed = !lazy.Send(requests);
+  });
+  sender.join();
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(Connect().Ask(Get("/healthz")).status, 200);
+}
+
+TEST_F(ConnectionTest, APeerThatHasEndedSendingGetsItsAnswers) {
+  AddSlowModel();
+  Start();
+  Client client = Connect();
+  ASSERT_TRUE(client.Send(PredictSlow(1) + PredictSlow(2) + "GET /hea"));
+  client.EndSending();
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_TRUE(client.IsClosed());
+}
+
+TEST_F(ConnectionTest, APeerThatIsGoneBeforeItsAnswerHarmsNobody) {
+  AddSlowModel();
+  Start();
+  for (std::uint64_t i = 0; i < 20; ++i) Connect().Send(PredictSlow(100 + i));
+  EXPECT_EQ(Connect().Ask(Get("/healthz")).status, 200);
+}
+
+TEST_F(ConnectionTest, ABodyOverTheLimitGets413) {
+  options_.max_body_bytes = 1024;
+  Start();
+  Client announced = Connect();
+  const Reply reply = announced.Ask("POST /v1/predict HTTP/1.1\r\nContent-Length: 1025\r\n\r\n");
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_EQ(reply.body, R"({"error":{"code":"OUT_OF_RANGE","message":"body: has more than max_body_bytes = 1024"}})");
+  EXPECT_TRUE(announced.IsClosed());
+  Client sent = Connect();
+  EXPECT_EQ(sent.Ask(Post("/v1/predict", std::string(1 << 20, ' '))).status, 413) << "and it is not lost to a reset";
+  Client chunked = Connect();
+  EXPECT_EQ(chunked.Ask("POST /v1/predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n401\r\n").status, 413);
+  Client at_the_limit = Connect();
+  EXPECT_EQ(at_the_limit.Ask(Post("/v1/predict", std::string(1024, ' '))).status, 400);
+}
+
+TEST_F(ConnectionTest, AHeadOverTheLimitGets431) {
+  options_.max_header_bytes = 1024;
+  Start();
+  EXPECT_EQ(Connect().Ask(Get("/healthz", "X: " + std::string(1024, 'x') + "\r\n")).status, 431);
+  EXPECT_EQ(Connect().Ask("GET /" + std::string(2000, 'x')).status, 431);
+  Client in_small_fields = Connect();
+  ASSERT_TRUE(in_small_fields.Send("GET /healthz HTTP/1.1\r\n"));
+  for (int i = 0; i < 20; ++i) {
+    if (!in_small_fields.Send("X: " + std::string(100, 'x') + "\r\n")) break;
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  EXPECT_EQ(in_small_fields.Read().status, 431);
+}
+
+TEST_F(ConnectionTest, AnEndlessChunkHeadGets431) {
+  Start();
+  Client client = Connect();
+  const std::string begin = "POST /v1/predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=";
+  EXPECT_THAT(client.Ask(begin + std::string(200 << 10, 'x')).status, ::testing::AnyOf(400, 431));
+}
+
+TEST_F(ConnectionTest, WhatIsNotHttpGets400) {
+  Start();
+  for (const char* bytes :
+       {"garbage\r\n\r\n", "GET / HTTP/3.0\r\n\r\n", "GET /\r\n\r\n", "\x16\x03\x01\x02 tls\r\n\r\n",
+        "GET / HTTP/1.1\r\nbroken header\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
+    Client client = Connect();
+    const Reply reply = client.Ask(bytes);
+    EXPECT_EQ(reply.status, 400) << bytes;
+    EXPECT_THAT(reply.body, HasSubstr("request: not HTTP/1.1"));
+    EXPECT_TRUE(client.IsClosed());
+  }
+}
+
+TEST_F(ConnectionTest, AChunkedBodyIsPutTogether) {
+  Start();
+  Client client = Connect();
+  const std::string book = Book(1);
+  const std::string request = "POST /v1/market/S HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" +
+                              book.substr(0, 5) + "\r\n" + "1;name=value\r\n" + book.substr(5, 1) + "\r\n";
+  ASSERT_TRUE(client.Send(request));
+  std::this_thread::sleep_for(milliseconds(5));
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx", book.size() - 6);
+  ASSERT_TRUE(client.Send(std::string(size) + "\r\n" + book.substr(6) + "\r\n0\r\n\r\n" + Get("/healthz")));
+  EXPECT_EQ(client.Read().body, R"({"published":1})");
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(ConnectionTest, ExpectContinueIsToldToGoOn) {
+  Start();
+  Client client = Connect();
+  const std::string request = Post("/v1/market/S", Book(1), "Expect: 100-continue\r\n");
+  const std::size_t body_at = request.size() - Book(1).size();
+  ASSERT_TRUE(client.Send(Get("/healthz") + request.substr(0, body_at)));
+  EXPECT_THAT(client.Read().body, HasSubstr("alive"));
+  EXPECT_EQ(client.Read().status, 100);
+  ASSERT_TRUE(client.Send(request.substr(body_at)));
+  EXPECT_EQ(client.Read().body, R"({"published":1})");
+  EXPECT_EQ(client.Ask(request).status, 200 + 209) << "sent whole: no 100, but the same sequence is a conflict";
+}
+
+TEST_F(ConnectionTest, AnsweredAsideALargeBodyIsStillInOrder) {
+  Start();
+  Client client = Connect();
+  std::string books;
+  std::uint64_t last = 0;
+  while (books.size() < (200u << 10)) books += Book(++last) + "\n";
+  ASSERT_TRUE(client.Send(Post("/v1/market/S", books) + Post("/v1/market/S", Book(last + 1)) +
+                          Post("/v1/predict", R"({"user":"u2","symbol":"S"})" + std::string(100 << 10, ' '))));
+  EXPECT_EQ(client.Read().body, R"({"published":)" + std::to_string(last) + "}");
+  EXPECT_EQ(client.Read().body, R"({"published":1})");
+  EXPECT_THAT(client.Read().body, HasSubstr(R"("as_of":{"seq":)" + std::to_string(last + 1)));
+}
+
+TEST_F(ConnectionTest, ConnectionsOverTheBoundGet503AndThoseOpenGoOn) {
+  options_.max_connections = 3;
+  Start();
+  {
+    std::vector<Client> open;
+    for (int i = 0; i < 3; ++i) {
+      open.push_back(Connect());
+      ASSERT_EQ(open.back().Ask(Get("/healthz")).status, 200);
+    }
+    Client fourth = Connect();
+    const Reply reply = fourth.Read();
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_THAT(reply.body, HasSubstr("RESOURCE_EXHAUSTED"));
+    EXPECT_TRUE(fourth.IsClosed());
+    for (Client& client : open) EXPECT_EQ(client.Ask(Get("/healthz")).status, 200);
+  }
+  Reply reply;
+  for (int i = 0; i < 1000 && reply.status != 200; ++i) {  // until the server has seen them leave
+    reply = Connect().Ask(Get("/healthz"));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(reply.status, 200);
+}
+
+TEST_F(ConnectionTest, ManyConnectionsAtOnceAreAllAnswered) {
+  Start();
+  ASSERT_EQ(Connect().Ask(Post("/v1/market/S", Book(1))).status, 200);
+  std::vector<Client> clients;
+  for (int i = 0; i < 400; ++i) clients.push_back(Connect());
+  for (int round = 0; round < 3; ++round) {
+    for (Client& client : clients) ASSERT_TRUE(client.Send(Post("/v1/predict", R"({"user":"u2","symbol":"S"})")));
+    for (Client& client : clients) ASSERT_EQ(client.Read().status, 200);
+  }
+}
+
+TEST_F(ConnectionTest, ShutdownFinishesWhatWasAdmittedAndClosesTheRest) {
+  AddSlowModel();
+  Start();
+  Client busy = Connect();
+  Client idle = Connect();
+  Client half = Connect();
+  ASSERT_EQ(idle.Ask(Get("/healthz")).status, 200);
+  ASSERT_TRUE(half.Send("POST /v1/predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"));
+  ASSERT_EQ(busy.Ask(Get("/healthz")).status, 200);
+  std::string requests;
+  for (std::uint64_t i = 1; i <= 5; ++i) requests += PredictSlow(i);
+  ASSERT_TRUE(busy.Send(requests));
+  std::this_thread::sleep_for(milliseconds(10));  // admitted, and not answered yet
+  const auto began = std::chrono::steady_clock::now();
+  std::thread stopper([&] { server_->Shutdown(); });
+  for (int i = 1; i <= 5; ++i) {
+    const Reply reply = busy.Read();
+    EXPECT_EQ(reply.status, 200) << i;
+    EXPECT_THAT(reply.body, HasSubstr(R"("seq":)" + std::to_string(i)));
+    if (i == 5) {
+      EXPECT_THAT(reply.head, HasSubstr("Connection: close"));
+    } else {
+      EXPECT_THAT(reply.head, Not(HasSubstr("Connection: close")));
+    }
+  }
+  EXPECT_TRUE(busy.IsClosed());
+  EXPECT_TRUE(idle.IsClosed());
+  EXPECT_TRUE(half.IsClosed());
+  { const Client closes_now = std::move(busy); }
+  stopper.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  EXPECT_FALSE(Connect().connected());
+}
+
+TEST_F(ConnectionTest, ShutdownWaitsNoLongerThanItsTimeout) {
+  options_.shutdown_timeout = milliseconds(100);
+  options_.write_timeout = std::chrono::seconds(60);
+  Start();
+  Client lazy = Connect();
+  lazy.ReceiveLittle();
+  std::string requests;
+  for (int i = 0; i < 400; ++i) requests += Get("/metrics");
+  std::thread sender([&] {
+    while (lazy.Send(requests)) {
+    }
+  });
+  std::this_thread::sleep_for(milliseconds(200));
+  const auto began = std::chrono::steady_clock::now();
+  server_->Shutdown();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  sender.join();
+}
+
+TEST_F(ConnectionTest, SpeaksOverAUnixSocketToo) {
+  options_.unix_socket = repository_.path() + "/p.sock";
+  Start();
+  EXPECT_THAT(server_->listeners(), ::testing::ElementsAre("http://127.0.0.1:" + std::to_string(server_->port()),
+                                                           "unix:" + options_.unix_socket));
+  Client client = Client::Unix(options_.unix_socket);
+  EXPECT_EQ(client.Ask(Post("/v1/market/S", Book(1))).body, R"({"published":1})");
+  EXPECT_THAT(client.Ask(Post("/v1/predict", R"({"user":"u2","symbol":"S"})")).body, HasSubstr(R"("source":"model")"));
+  auto second = HttpServer::Start(*engine_, {.listen = "", .unix_socket = options_.unix_socket});
+  ASSERT_TRUE(second.has_error());
+  EXPECT_EQ(second.error().code, Code::kAlreadyExists);
+  server_->Shutdown();
+  EXPECT_FALSE(std::filesystem::exists(options_.unix_socket));
+}
+
+TEST_F(ConnectionTest, AUnixSocketLeftBehindIsReplacedAndAFileIsNot) {
+  Start();
+  const std::string path = repository_.path() + "/p.sock";
+  {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(fd, static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address), 0);
+    ::close(fd);
+  }
+  {
+    auto server = HttpServer::Start(*engine_, {.listen = "", .unix_socket = path});
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    EXPECT_EQ(Client::Unix(path).Ask(Get("/healthz")).status, 200);
+  }
+  repository_.Write("p.sock", "precious");
+  auto server = HttpServer::Start(*engine_, {.listen = "", .unix_socket = path});
+  ASSERT_TRUE(server.has_error());
+  EXPECT_THAT(server.error().message, HasSubstr("is no socket"));
+}
+
+TEST_F(ConnectionTest, WhatCannotBeListenedOnIsNamed) {
+  Start();
+  const auto refusal = [&](const std::string& listen) {
+    auto server = HttpServer::Start(*engine_, {.listen = listen});
+    return server.has_error() ? server.error() : Error{Code::kOk, ""};
+  };
+  const std::string taken = "127.0.0.1:" + std::to_string(server_->port());
+  EXPECT_EQ(refusal(taken).code, Code::kUnavailable);
+  EXPECT_THAT(refusal(taken).message, HasSubstr(taken));
+  for (const char* bad : {"8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000"})
+    EXPECT_EQ(refusal(bad).code, Code::kInvalidArgument) << bad;
+}
+
+}  // namespace
+}  // namespace punctual::http

@@ -1,0 +1,126 @@
+#include "server/http/http_server.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <thread>
+
+#include "base/threads.h"
+#include "server/http/answer_json.h"
+#include "server/http/io_thread.h"
+#include "server/http/listener.h"
+#include "server/http/server_state.h"
+
+namespace punctual::http {
+
+namespace {
+
+constexpr auto kShutdownPoll = std::chrono::milliseconds(1);
+
+// What a connection over the limit is told. It fits into any new socket's buffer.
+std::string TooManyConnections() {
+  std::string body;
+  AppendError(body, Fail(Code::kResourceExhausted, "connections: max_connections are open now"));
+  return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+}  // namespace
+
+class HttpServer::Impl {
+ public:
+  Impl(Engine& engine, const ServerOptions& options)
+      : state_(engine, options), aside_work_(state_.aside.get_executor()) {
+    const int count = options.io_threads > 0 ? options.io_threads : UsableCores();
+    for (int i = 0; i < count; ++i) threads_.push_back(std::make_unique<IoThread>(state_, i));
+  }
+  ~Impl() { Shutdown(); }
+
+  Result<void> Start() {
+    net::io_context& context = threads_.front()->context();
+    if (!state_.options.listen.empty()) {
+      PUNCTUAL_ASSIGN(auto tcp, Listener::OpenTcp(context, state_.options.listen));
+      listeners_.push_back(std::move(tcp));
+    }
+    if (!state_.options.unix_socket.empty()) {
+      PUNCTUAL_ASSIGN(auto local, Listener::OpenUnix(context, state_.options.unix_socket));
+      listeners_.push_back(std::move(local));
+    }
+    for (const auto& listener : listeners_) listener->Start([this](int fd, int family) { Deal(fd, family); });
+    aside_ = std::thread([this] {
+      NameThisThread("http-aside");
+      state_.aside.run();
+    });
+    for (const auto& thread : threads_) thread->Start();
+    return {};
+  }
+
+  void Shutdown() {
+    if (state_.stopping.exchange(true)) return;
+    if (!aside_.joinable()) return;  // never started
+    const TimePoint until = std::chrono::steady_clock::now() + state_.options.shutdown_timeout;
+    net::post(threads_.front()->context(), [this] {
+      for (const auto& listener : listeners_) listener->Close();
+    });
+    for (const auto& thread : threads_) thread->BeginShutdown();
+    while (state_.connections->load() > 0 && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(kShutdownPoll);
+    for (const auto& thread : threads_) thread->CloseAll();
+    // The engine answers by the deadlines, so this ends soon.
+    while (InFlight() > 0) std::this_thread::sleep_for(kShutdownPoll);
+    aside_work_.reset();
+    aside_.join();
+    for (const auto& thread : threads_) thread->Stop();
+  }
+
+  std::vector<std::string> listeners() const {
+    std::vector<std::string> names;
+    for (const auto& listener : listeners_) names.push_back(listener->name());
+    return names;
+  }
+  int port() const { return listeners_.empty() ? 0 : listeners_.front()->port(); }
+
+ private:
+  // On the first thread.
+  void Deal(int fd, int family) {
+    if (state_.connections->fetch_add(1) >= state_.options.max_connections) {
+      state_.connections->fetch_sub(1);
+      state_.connections_refused.Add();
+      [[maybe_unused]] const auto sent = ::send(fd, too_many_.data(), too_many_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::close(fd);
+      return;
+    }
+    threads_[next_++ % threads_.size()]->Adopt(fd, family);
+  }
+  int InFlight() const {
+    int count = 0;
+    for (const auto& thread : threads_) count += thread->in_flight();
+    return count;
+  }
+
+  ServerState state_;
+  net::executor_work_guard<net::io_context::executor_type> aside_work_;
+  std::vector<std::unique_ptr<IoThread>> threads_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // on the first thread's context
+  std::size_t next_ = 0;
+  const std::string too_many_ = TooManyConnections();
+  std::thread aside_;
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::HttpServer(HttpServer&&) noexcept = default;
+HttpServer& HttpServer::operator=(HttpServer&&) noexcept = default;
+HttpServer::~HttpServer() = default;
+
+Result<HttpServer> HttpServer::Start(Engine& engine, const ServerOptions& options) {
+  auto impl = std::make_unique<Impl>(engine, options);
+  PUNCTUAL_TRY(impl->Start());
+  return HttpServer(std::move(impl));
+}
+
+std::vector<std::string> HttpServer::listeners() const { return impl_->listeners(); }
+int HttpServer::port() const { return impl_->port(); }
+void HttpServer::Shutdown() { impl_->Shutdown(); }
+
+}  // namespace punctual::http

@@ -1,0 +1,35 @@
+// What the parts of one running server share.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+
+#include "punctual/engine.h"
+#include "server/server_options.h"
+#include "telemetry/registry.h"
+
+namespace punctual::http {
+
+namespace net = boost::asio;
+
+struct ServerState {
+  ServerState(Engine& served, const ServerOptions& wanted);
+
+  Engine& engine;
+  const ServerOptions options;
+  std::atomic<bool> stopping = false;
+  // Shared with the metrics, which outlive the server.
+  std::shared_ptr<std::atomic<int>> connections = std::make_shared<std::atomic<int>>(0);
+  // Runs on one thread of its own: what would hold up an io thread (large bodies, statistics).
+  net::io_context aside{1};
+
+  telemetry::Counter& responses_ok;         // 2xx
+  telemetry::Counter& responses_refused;    // 4xx
+  telemetry::Counter& responses_failed;     // 5xx
+  telemetry::Counter& connections_refused;  // over max_connections
+  telemetry::Counter& timeouts;             // connections closed for one of the timeouts
+};
+
+}  // namespace punctual::http

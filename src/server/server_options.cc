@@ -1,0 +1,45 @@
+#include "server/server_options.h"
+
+#include "base/config_file.h"
+
+namespace punctual {
+
+namespace {
+
+template <class T>
+void GetNumber(ConfigTable& table, std::string_view key, T& value, std::int64_t min, std::int64_t max) {
+  auto number = static_cast<std::int64_t>(value);
+  table.Get(key, number, min, max);
+  value = static_cast<T>(number);
+}
+
+}  // namespace
+
+Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
+  PUNCTUAL_ASSIGN(ConfigFile file, ConfigFile::Read(path));
+  ConfigTable root = file.root();
+  for (const std::string& key : root.Keys())
+    if (key != "server") root.Ignore(key);
+  ServerOptions options;
+  if (auto server = root.Table("server")) {
+    constexpr Duration kShortest = std::chrono::milliseconds(10);
+    constexpr Duration kLongest = std::chrono::hours(24);
+    server->Get("listen", options.listen);
+    server->Get("unix_socket", options.unix_socket);
+    GetNumber(*server, "io_threads", options.io_threads, 0, 256);
+    GetNumber(*server, "max_connections", options.max_connections, 1, 1'000'000);
+    GetNumber(*server, "max_body_bytes", options.max_body_bytes, 1024, 64 << 20);
+    GetNumber(*server, "max_header_bytes", options.max_header_bytes, 1024, 1 << 20);
+    GetNumber(*server, "max_pipelined", options.max_pipelined, 1, 1024);
+    server->GetMs("request_timeout_ms", options.request_timeout, kShortest, kLongest);
+    server->GetMs("idle_timeout_ms", options.idle_timeout, kShortest, kLongest);
+    server->GetMs("write_timeout_ms", options.write_timeout, kShortest, kLongest);
+    server->GetMs("shutdown_timeout_ms", options.shutdown_timeout, Duration(0), kLongest);
+    if (options.listen.empty() && options.unix_socket.empty())
+      server->Refuse("listen", "is empty, and so is unix_socket; give one of them");
+  }
+  PUNCTUAL_TRY(file.Finish());
+  return options;
+}
+
+}  // namespace punctual
