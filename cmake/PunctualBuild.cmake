@@ -55,6 +55,8 @@ function(punctual_module name)
     target_link_libraries(${name}_test PRIVATE ${tested} ${arg_TEST_DEPENDS} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE PUNCTUAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    # TBB opens a library in a way that sanitizers refuse, unless told.
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600 ENVIRONMENT
+      "TBB_ENABLE_SANITIZERS=1;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/thread-suppressions.txt;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/leak-suppressions.txt")
   endif()
 endfunction()

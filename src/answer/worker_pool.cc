@@ -53,10 +53,12 @@ Duration WorkerPool::MeasureHandOver() {
   std::vector<Duration> costs;
   for (int i = 0; i < 21; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // so that the workers sleep, as they mostly do
-    std::promise<TimePoint> begun;
+    // Shared: the worker may still be inside set_value when we have seen its value.
+    auto begun = std::make_shared<std::promise<TimePoint>>();
+    std::future<TimePoint> when = begun->get_future();
     const TimePoint submitted = std::chrono::steady_clock::now();
-    if (!Submit(submitted, [&begun] { begun.set_value(std::chrono::steady_clock::now()); })) continue;
-    costs.push_back(begun.get_future().get() - submitted);
+    if (!Submit(submitted, [begun] { begun->set_value(std::chrono::steady_clock::now()); })) continue;
+    costs.push_back(when.get() - submitted);
   }
   if (costs.empty()) return {};
   std::nth_element(costs.begin(), costs.begin() + static_cast<long>(costs.size() / 2), costs.end());

@@ -13,16 +13,18 @@ TimePoint At(int ms) { return TimePoint(std::chrono::milliseconds(ms)); }
 class Hold {
  public:
   explicit Hold(WorkerPool& pool) {
-    pool.Submit(At(0), [this] {
-      begun_.set_value();
-      go_.get_future().wait();
+    // Shared: the worker may still be inside set_value when we have seen its value.
+    auto begun = std::make_shared<std::promise<void>>();
+    pool.Submit(At(0), [begun, go = go_.get_future().share()] {
+      begun->set_value();
+      go.wait();
     });
-    begun_.get_future().wait();
+    begun->get_future().wait();
   }
   void LetGo() { go_.set_value(); }
 
  private:
-  std::promise<void> begun_, go_;
+  std::promise<void> go_;
 };
 
 TEST(WorkerPoolTest, RunsTheEarliestDeadlineFirst) {
