@@ -8,6 +8,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -74,6 +75,7 @@ void WaitForTheEnd(Engine& engine) {
 }
 
 Result<int> Serve(const Flags& flags) {
+  std::signal(SIGHUP, SIG_IGN);  // while the models are loaded for the first time there is nothing to reload
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));

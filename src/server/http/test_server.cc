@@ -120,6 +120,10 @@ ServerTest::ServerTest() {
   options_.io_threads = 2;
 }
 
+void ServerTest::AddSlowModel() {
+  repository_.AddModel("slow", "1", test::ImbalanceManifest(2), test::SlowModel(2, 512, 300));
+}
+
 void ServerTest::Start() {
   engine_.emplace(Engine::Open(engine_options_).value());
   server_.emplace(HttpServer::Start(*engine_, options_).value());
@@ -130,7 +134,7 @@ std::string ServerTest::Book(std::uint64_t sequence) {
          R"(],[102,4]],"bids":[[99,3],[98,5]]})";
 }
 
-std::string ServerTest::PredictSlow(std::uint64_t sequence) const {
+std::string ServerTest::PredictSlow(std::uint64_t sequence) {
   return Post("/v1/predict", R"({"user":"u2","model":"slow","market":)" + Book(sequence) + "}");
 }
 

@@ -1,4 +1,4 @@
-// For tests: a server on a free port over a real engine with a quick and a slow model, and a client that speaks bytes.
+// For tests: a server on a free port over a real engine, and a client that speaks bytes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -53,16 +53,18 @@ class Client {
 std::string Get(const std::string& path, const std::string& more = "");
 std::string Post(const std::string& path, const std::string& body, const std::string& more = "");
 
-// u1 (premium, 15 ms) and u2 (patient, 20 s); model m answers from two imbalances, slow takes some ms.
+// u1 (premium, 15 ms) and u2 (patient, 20 s); model m answers from two imbalances, at once.
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest();
+  // Adds the model `slow`, which takes some milliseconds for a question that it has not had.
+  void AddSlowModel();
   // Opens the engine and the server with `options_`.
   void Start();
   Client Connect() const { return Client::Tcp(server_->port()); }
   // One book for `symbol`; its sequence makes the book and so the question.
   static std::string Book(std::uint64_t sequence);
-  std::string PredictSlow(std::uint64_t sequence) const;
+  static std::string PredictSlow(std::uint64_t sequence);
 
   test::TemporaryRepository repository_;
   EngineOptions engine_options_;
