@@ -10,6 +10,7 @@ alone and the ratios are left out.
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ PROGRAM = ROOT / "build" / "release" / "punctual"
 WIDTHS = ["128", "256", "128", "3"]  # 66,307 parameters
 SYMBOLS, TICK_HZ = 20, 10            # 200 new questions a second: 90 % repeats at 2,000 requests a second
 BUDGET_MS = 15
+SEEDS = itertools.count(1)            # new bodies in each run: no answer is cached from the run before
 
 
 @dataclasses.dataclass
@@ -95,7 +97,7 @@ def run(server: Server, rate: float, seconds: float, warmup: float = 1.5) -> dic
     result = subprocess.run(
         [str(PROGRAM), "load", "--to", server.url, *server.load, "--rate", str(rate), "--duration", str(seconds),
          "--warmup", str(warmup), "--users", "1000", "--symbols", str(SYMBOLS), "--tick-hz", str(TICK_HZ),
-         "--tier", f"premium={BUDGET_MS}", "--report", str(report)], capture_output=True, text=True)
+         "--tier", f"premium={BUDGET_MS}", "--seed", str(next(SEEDS)), "--report", str(report)], capture_output=True, text=True)
     if not report.exists():
         sys.exit(f"bench: the generator failed against {server.name}:\n{result.stdout}{result.stderr}")
     slo = json.loads(report.read_text())
