@@ -2,6 +2,7 @@
 #include "load/load.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
@@ -75,8 +76,8 @@ Result<load::LoadOptions> Understand(const Flags& flags) {
 }
 
 std::string ProgressText(const load::LoadProgress& progress, std::uint64_t sent_before) {
-  const double elapsed = static_cast<double>(progress.elapsed.count()) / 1e9;
   const double total = static_cast<double>(progress.total.count()) / 1e9;
+  const double elapsed = std::min(static_cast<double>(progress.elapsed.count()) / 1e9, total);
   std::string text = Fixed(elapsed, 0) + " of " + Fixed(total, 0) + " s: ";
   if (progress.stats.sent() == 0) return text + "warming up";
   text += Grouped(progress.stats.sent() - sent_before) + " req/s, p99 " +

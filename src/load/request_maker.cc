@@ -49,6 +49,13 @@ std::string RequestPath(const LoadOptions& options) {
   return {};
 }
 
+// How the body ends, behind its content.
+std::string Tail(const LoadOptions& options) {
+  if (options.kind == RequestKind::kSymbol) return "}";
+  if (options.api == Api::kOip) return "]}]}";
+  return options.kind == RequestKind::kTensors && options.api == Api::kPunctual ? "]}}" : "]}";
+}
+
 Result<void> CheckOptions(const LoadOptions& options) {
   if (options.users.empty()) return Bad("users: there must be at least one");
   if (options.symbols.empty()) return Bad("symbols: there must be at least one");
@@ -93,13 +100,7 @@ Result<RequestMaker> RequestMaker::Make(const LoadOptions& options, const Addres
       maker.symbol_parts_.push_back(model + named);
     }
   }
-  if (options.kind == RequestKind::kSymbol) {
-    maker.tail_ = "}";
-  } else {
-    maker.tail_ = options.api == Api::kOip                                                 ? "]}]}"
-                  : options.kind == RequestKind::kTensors && options.api == Api::kPunctual ? "]}}"
-                                                                                           : "]}";
-  }
+  maker.tail_ = Tail(options);
   PUNCTUAL_TRY(maker.MakeContent(options));
   return maker;
 }

@@ -93,7 +93,7 @@ void PutCounts(JsonText& json, std::string_view key, const NamedCounts& counts) 
 
 std::string PercentText(std::uint64_t part, std::uint64_t all) {
   // Rounded down: 99.999 % must not read as 100 %.
-  return all == 0 ? "-" : Fixed(std::floor(Share(part, all) * 1e4) / 1e2, 2) + " %";
+  return all == 0 ? "-" : Fixed(static_cast<double>(part * 10'000 / all) / 1e2, 2) + " %";
 }
 
 std::string CountsText(const char* title, const NamedCounts& counts, std::uint64_t all) {

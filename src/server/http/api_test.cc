@@ -5,7 +5,7 @@
 
 #include <boost/json.hpp>
 
-#include "server/http/test_server.h"
+#include "server/http/server_under_test.h"
 
 namespace punctual::http {
 namespace {

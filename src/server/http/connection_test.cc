@@ -6,7 +6,7 @@
 #include <random>
 #include <thread>
 
-#include "server/http/test_server.h"
+#include "server/http/server_under_test.h"
 
 namespace punctual::http {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/http/test_server.h"
+#include "server/http/server_under_test.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
