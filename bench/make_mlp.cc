@@ -12,7 +12,8 @@
 
 namespace {
 
-void AddWeights(onnx::GraphProto& graph, const std::string& name, const std::vector<std::int64_t>& dims, std::mt19937& random) {
+void AddWeights(onnx::GraphProto& graph, const std::string& name, const std::vector<std::int64_t>& dims,
+                std::mt19937& random) {
   std::size_t count = 1;
   onnx::TensorProto& tensor = *graph.add_initializer();
   tensor.set_name(name);
@@ -27,7 +28,8 @@ void AddWeights(onnx::GraphProto& graph, const std::string& name, const std::vec
   tensor.set_raw_data(values.data(), values.size() * sizeof(float));
 }
 
-void AddNode(onnx::GraphProto& graph, const char* type, const std::vector<std::string>& inputs, const std::string& output) {
+void AddNode(onnx::GraphProto& graph, const char* type, const std::vector<std::string>& inputs,
+             const std::string& output) {
   onnx::NodeProto& node = *graph.add_node();
   node.set_op_type(type);
   for (const std::string& input : inputs) node.add_input(input);

@@ -15,7 +15,8 @@ punctual::BookSnapshot MakeBook(std::uint64_t sequence) {
   book.level_count = 10;
   const double mid = 100.0 + 0.01 * static_cast<double>(sequence % 7);
   for (int i = 0; i < book.level_count; ++i) {
-    const double away = 0.01 * (i + 1), size = 1.0 + static_cast<double>((sequence + static_cast<std::uint64_t>(i)) % 5);
+    const double away = 0.01 * (i + 1),
+                 size = 1.0 + static_cast<double>((sequence + static_cast<std::uint64_t>(i)) % 5);
     book.levels[static_cast<std::size_t>(i)] = {mid + away, size, mid - away, 6.0 - size};
   }
   return book;
@@ -23,7 +24,8 @@ punctual::BookSnapshot MakeBook(std::uint64_t sequence) {
 
 void Print(const punctual::Result<punctual::Prediction>& answer) {
   if (answer.has_error()) {
-    std::printf("%s: %s\n", std::string(punctual::CodeName(answer.error().code)).c_str(), answer.error().message.c_str());
+    std::printf("%s: %s\n", std::string(punctual::CodeName(answer.error().code)).c_str(),
+                answer.error().message.c_str());
     return;
   }
   std::printf("%s %s/%s from %-6s in %.3f ms:", answer->identity->model.c_str(), answer->identity->version.c_str(),

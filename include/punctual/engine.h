@@ -36,33 +36,33 @@ struct UserOptions {
 
 // Every field has its documented default; docs/configuration.md says the same for the file (`EngineOptionsFromFile`).
 struct EngineOptions {
-  std::string model_repository;             // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
+  std::string model_repository;  // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
   Duration reload_poll = std::chrono::seconds(1);  // how often the repository is looked at for changes; 0: never
   std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15)}},
                                               {"standard", {std::chrono::milliseconds(25)}},
                                               {"basic", {std::chrono::milliseconds(50)}}};
   std::map<std::string, std::string> styles;  // style -> model
   std::vector<UserOptions> users;
-  int workers = 0;                          // threads of the worker pool; 0: the cores this process may use
-  std::size_t queue_limit = 4096;           // inferences waiting for a worker; beyond: the next rung
-  std::size_t inline_threads = 8;           // callers that may run a cheap model at once on their own thread
+  int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
+  std::size_t queue_limit = 4096;  // inferences waiting for a worker; beyond: the next rung
+  std::size_t inline_threads = 8;  // callers that may run a cheap model at once on their own thread
   std::size_t memory_cache_bytes = 64u << 20;
-  std::size_t market_symbols = 1024;        // symbols that may have a state
-  std::size_t market_history = 128;         // snapshots kept per symbol at least; the longest window a model may ask for
-  std::string cache_secret;                 // keys the cache's hash; empty: a random one per process
+  std::size_t market_symbols = 1024;  // symbols that may have a state
+  std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
+  std::string cache_secret;           // keys the cache's hash; empty: a random one per process
   Duration reply_reserve = std::chrono::microseconds(200);  // floor of what is kept back of each budget for replying
 };
 
 struct ModelStatus {
   std::string name;
-  std::string version;       // the one that answers; empty: none does
+  std::string version;  // the one that answers; empty: none does
   std::string variant;
   std::string backend;
   std::string device;
-  std::string error;         // why the newest version was refused; empty: it was not
-  bool runs_inline = false;  // measured cheap enough to run on the caller's thread
-  Duration expected{};       // measured at load: p99 of one inference, features not included
-  std::vector<std::string> inputs;   // "book FP32 [1,100,40]"
+  std::string error;                // why the newest version was refused; empty: it was not
+  bool runs_inline = false;         // measured cheap enough to run on the caller's thread
+  Duration expected{};              // measured at load: p99 of one inference, features not included
+  std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
 };
 
@@ -70,15 +70,15 @@ struct TierStats {
   std::string tier;
   Duration budget{};
   std::uint64_t answered = 0;
-  std::uint64_t unanswered = 0;      // UNAVAILABLE, in time
-  std::uint64_t within_budget = 0;   // answers that were ready within the budget
+  std::uint64_t unanswered = 0;                            // UNAVAILABLE, in time
+  std::uint64_t within_budget = 0;                         // answers that were ready within the budget
   double p50_ms = 0, p99_ms = 0, p999_ms = 0, max_ms = 0;  // from arrival to answer ready
 };
 
 struct EngineStats {
-  std::vector<TierStats> tiers;                     // by rising budget
-  std::map<std::string, std::uint64_t> sources;     // source -> answers
-  std::map<std::string, std::uint64_t> errors;      // code -> refused requests
+  std::vector<TierStats> tiers;                  // by rising budget
+  std::map<std::string, std::uint64_t> sources;  // source -> answers
+  std::map<std::string, std::uint64_t> errors;   // code -> refused requests
   std::uint64_t cache_entries = 0, cache_bytes = 0, cache_hits = 0, cache_misses = 0, cache_evictions = 0;
   std::uint64_t snapshots = 0, symbols = 0;
   std::uint64_t queued = 0, workers = 0;

@@ -29,13 +29,13 @@ std::string_view SourceName(Source source);
 // Exactly one of these ways to ask: `symbol` alone (the engine's own market state), `market` (books in the request;
 // `symbol` may name them), or `inputs` (tensors, with `model`).
 struct PredictRequest {
-  std::string user;                  // must be known to the engine: gives the tier and the style
-  std::string model;                 // empty: the user's style picks it
+  std::string user;   // must be known to the engine: gives the tier and the style
+  std::string model;  // empty: the user's style picks it
   std::string symbol;
   std::vector<BookSnapshot> market;  // oldest first
   std::vector<NamedTensor> inputs;
-  std::optional<Duration> budget;    // shortens the tier's budget; a longer one is cut to the tier's
-  TimePoint arrival{};               // when the request's last byte arrived; default: when Predict is called
+  std::optional<Duration> budget;  // shortens the tier's budget; a longer one is cut to the tier's
+  TimePoint arrival{};             // when the request's last byte arrived; default: when Predict is called
 };
 
 // Which books an answer is about: the newest one of the window.
@@ -60,10 +60,11 @@ struct Prediction {
   bool approximate = false;   // from a cache entry of nearly the same input
   std::string reason;         // why it is degraded; empty otherwise
   std::optional<AsOf> as_of;  // none for tensors, and for signals (they say when they were computed by their age)
-  std::optional<Duration> age;  // since the newest book behind it arrived, or since a signal was computed; none for tensors
-  Duration budget{};          // what the request had
-  Duration elapsed{};         // from arrival until the answer was ready
-  std::uint64_t trace = 0;    // unique within the process; the API writes it in hex
+  std::optional<Duration>
+      age;                  // since the newest book behind it arrived, or since a signal was computed; none for tensors
+  Duration budget{};        // what the request had
+  Duration elapsed{};       // from arrival until the answer was ready
+  std::uint64_t trace = 0;  // unique within the process; the API writes it in hex
 };
 
 // Called exactly once, on the calling thread or on a thread of the engine. Must not block.

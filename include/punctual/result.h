@@ -55,9 +55,9 @@ inline Error Fail(Code code, std::string message) { return Error{code, std::move
 #define PUNCTUAL_CONCAT_(a, b) a##b
 #define PUNCTUAL_CONCAT(a, b) PUNCTUAL_CONCAT_(a, b)
 // Declares `target` with the value of `expression` (a Result), or returns its error from the enclosing function.
-#define PUNCTUAL_ASSIGN(target, expression)                    \
+#define PUNCTUAL_ASSIGN(target, expression) \
   PUNCTUAL_ASSIGN_(PUNCTUAL_CONCAT(punctual_result_, __LINE__), target, expression)
-#define PUNCTUAL_ASSIGN_(result, target, expression)           \
-  auto result = (expression);                                  \
-  if (result.has_error()) return std::move(result).error();    \
+#define PUNCTUAL_ASSIGN_(result, target, expression)        \
+  auto result = (expression);                               \
+  if (result.has_error()) return std::move(result).error(); \
   target = std::move(result).value()

@@ -6,7 +6,8 @@
 
 namespace punctual {
 
-DeadlineTimer::DeadlineTimer(telemetry::DurationHistogram& lateness) : lateness_(lateness), thread_([this] { Work(); }) {}
+DeadlineTimer::DeadlineTimer(telemetry::DurationHistogram& lateness)
+    : lateness_(lateness), thread_([this] { Work(); }) {}
 
 DeadlineTimer::~DeadlineTimer() {
   {

@@ -3,10 +3,10 @@
 //
 //   l1 ── coalesced ── model ── stale ── signal          (the manifest's order; the default)
 //
-// A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that may
-// take time (coalesced, model) are begun only while there is time; when the time is up, the ladder goes on below them
-// with the rungs that answer at once. Whatever answers first before the end is the answer, also a rung that was left
-// behind; after the end nothing counts any more.
+// A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that
+// may take time (coalesced, model) are begun only while there is time; when the time is up, the ladder goes on below
+// them with the rungs that answer at once. Whatever answers first before the end is the answer, also a rung that was
+// left behind; after the end nothing counts any more.
 #pragma once
 
 #include <array>
@@ -44,8 +44,8 @@ struct LadderState {
   static constexpr std::size_t kMaxRungs = kSourceCount;
   std::array<Source, kMaxRungs> rungs{};
   std::uint8_t rung_count = 0;
-  std::uint8_t at = 0;     // index of the rung being tried or waited for
-  bool waiting = false;    // the rung at `at` is pending
+  std::uint8_t at = 0;   // index of the rung being tried or waited for
+  bool waiting = false;  // the rung at `at` is pending
   bool time_up = false;
   bool done = false;
   TimePoint answer_by{};

@@ -54,8 +54,9 @@ TEST(LadderTest, WhoArrivesTooLateIsAnsweredWithoutComputing) {
   EXPECT_EQ(Advance(state, kMissed, Source::kL1, kAnswerBy), (LadderAction{kTry, Source::kStale}));
 }
 
-// Enumerates every order of events of every ladder. The world: the rung being tried reports in one of its possible ways,
-// rungs that are pending answer or miss at any moment, and time is up at any moment, each before or after answer-by.
+// Enumerates every order of events of every ladder. The world: the rung being tried reports in one of its possible
+// ways, rungs that are pending answer or miss at any moment, and time is up at any moment, each before or after
+// answer-by.
 class Enumeration {
  public:
   explicit Enumeration(std::vector<Source> rungs) : rungs_(std::move(rungs)) {}

@@ -13,7 +13,8 @@ namespace punctual {
 // Thread-safe, except that one thread calls Update.
 class ReplyReserve {
  public:
-  ReplyReserve(Duration floor, telemetry::DurationHistogram& costs) : floor_(floor), costs_(costs), p999_(Duration::zero()) {}
+  ReplyReserve(Duration floor, telemetry::DurationHistogram& costs)
+      : floor_(floor), costs_(costs), p999_(Duration::zero()) {}
 
   void Record(Duration cost) { costs_.Record(cost); }
   // Takes a new p99.9, of what was recorded since the call before the last one. Every few seconds.

@@ -1,5 +1,5 @@
-// A histogram of durations with a bounded relative error (3 %), the same buckets everywhere, so that any two can be added.
-// Value type, not thread-safe; telemetry/ has the one that many threads record into.
+// A histogram of durations with a bounded relative error (3 %), the same buckets everywhere, so that any two can be
+// added. Value type, not thread-safe; telemetry/ has the one that many threads record into.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace punctual {
 // Buckets: nanoseconds, exact below 32, then 32 a power of two, up to 2^40 ns (18 minutes; beyond counts as that).
 inline constexpr int kHistogramSubBits = 5;
 inline constexpr int kHistogramMaxPower = 40;
-inline constexpr std::size_t kHistogramBuckets =
-    static_cast<std::size_t>(kHistogramMaxPower - kHistogramSubBits + 1) << kHistogramSubBits;
+inline constexpr std::size_t kHistogramBuckets = static_cast<std::size_t>(kHistogramMaxPower - kHistogramSubBits + 1)
+                                                 << kHistogramSubBits;
 
 inline std::size_t HistogramBucket(Duration duration) {
   const std::uint64_t ns = duration.count() < 0 ? 0 : static_cast<std::uint64_t>(duration.count());

@@ -1,4 +1,5 @@
-// A mutex that clang's thread-safety analysis understands: it checks GUARDED_BY at compile time (script/lint, script/test).
+// A mutex that clang's thread-safety analysis understands: it checks GUARDED_BY at compile time (script/lint,
+// script/test).
 #pragma once
 
 #include <condition_variable>

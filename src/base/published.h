@@ -1,10 +1,11 @@
 // Published<T>: the newest version of a small value, published whole. Readers never wait for the writer, nor the writer
 // for readers, and nobody frees what another still reads.
 //
-// How: a fixed row of slots, each with a count of the readers that are just copying from it. A reader counts itself in on
-// the slot that is current, looks again whether it still is, copies, and counts itself out. The writer fills a slot that is
-// not current and that nobody reads, then makes it current. A reader sits on at most one slot, so with more slots than
-// reading threads there always is a free one; should there be none the writer yields until a copy, nanoseconds long, ends.
+// How: a fixed row of slots, each with a count of the readers that are just copying from it. A reader counts itself in
+// on the slot that is current, looks again whether it still is, copies, and counts itself out. The writer fills a slot
+// that is not current and that nobody reads, then makes it current. A reader sits on at most one slot, so with more
+// slots than reading threads there always is a free one; should there be none the writer yields until a copy,
+// nanoseconds long, ends.
 //
 // Get: any thread. Set: one thread at a time (the owner's lock).
 #pragma once

@@ -22,10 +22,8 @@ class Hasher {
   }
   void Add(const void* bytes, std::size_t size) { XXH3_128bits_update(&state_, bytes, size); }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void Add(const T& value) {
-    Add(&value, sizeof value);
-  }
+  requires std::is_trivially_copyable_v<T>
+  void Add(const T& value) { Add(&value, sizeof value); }
   Digest Finish() const {
     const XXH128_hash_t hash = XXH3_128bits_digest(&state_);
     return {hash.high64, hash.low64};

@@ -1,5 +1,6 @@
 // The key is the whole question: what answers (the digest of the model file, variant, backend, and how its features are
-// computed) and what it is asked (names, dtypes, shapes, bytes of tensors, or the window of books itself). Not the user.
+// computed) and what it is asked (names, dtypes, shapes, bytes of tensors, or the window of books itself). Not the
+// user.
 #pragma once
 
 #include <array>

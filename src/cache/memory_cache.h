@@ -1,8 +1,8 @@
 // The first layer: answers in this process's memory, bounded by bytes, each for its time to live.
 //
-// What goes when it is full is chosen by SIEVE (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024): new entries at the
-// head of a queue, a hit sets a bit, a hand walks from the tail and evicts the first entry without the bit, clearing bits
-// on its way. Hits move nothing, and a scan of questions asked once does not flush those asked often.
+// What goes when it is full is chosen by SIEVE (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024): new entries at
+// the head of a queue, a hit sets a bit, a hand walks from the tail and evicts the first entry without the bit,
+// clearing bits on its way. Hits move nothing, and a scan of questions asked once does not flush those asked often.
 #pragma once
 
 #include <atomic>

@@ -46,9 +46,8 @@ TEST(SingleFlightTest, AWaiterMayAskAgainFromItsCallback) {
   SingleFlight flights;
   bool led_again = false;
   FlightLead lead = flights.JoinOrLead(SomeKey(), nullptr);
-  flights.JoinOrLead(SomeKey(), [&](const Result<CachedAnswer>&) {
-    led_again = flights.JoinOrLead(SomeKey(), nullptr).leads();
-  });
+  flights.JoinOrLead(SomeKey(),
+                     [&](const Result<CachedAnswer>&) { led_again = flights.JoinOrLead(SomeKey(), nullptr).leads(); });
   lead.Land(Fail(Code::kInternal, "failed"));
   EXPECT_TRUE(led_again);
 }

@@ -42,7 +42,8 @@ void ReadUsers(ConfigTable& root, EngineOptions& options, std::string& users_fil
 }
 
 void ReadSizes(ConfigTable& root, EngineOptions& options) {
-  const auto read = [](ConfigTable& table, std::string_view key, std::size_t& value, std::int64_t min, std::int64_t max) {
+  const auto read = [](ConfigTable& table, std::string_view key, std::size_t& value, std::int64_t min,
+                       std::int64_t max) {
     auto number = static_cast<std::int64_t>(value);
     table.Get(key, number, min, max);
     value = static_cast<std::size_t>(number);
@@ -61,7 +62,8 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
   }
   if (auto cache = root.Table("cache")) {
     cache->Get("secret", options.cache_secret);
-    if (auto memory = cache->Table("memory")) read(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
+    if (auto memory = cache->Table("memory"))
+      read(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
   }
 }
 
@@ -84,7 +86,8 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
   root.Ignore("server");  // the server's own: server/options.h
   PUNCTUAL_TRY(file.Finish());
   if (options.model_repository.empty())
-    return Fail(Code::kInvalidArgument, path + ": models.repository: is missing; it must name the folder of the models");
+    return Fail(Code::kInvalidArgument,
+                path + ": models.repository: is missing; it must name the folder of the models");
   options.model_repository = Beside(path, options.model_repository);
   if (!users_file.empty()) {
     PUNCTUAL_ASSIGN(auto users, ReadUsersFile(Beside(path, users_file)));

@@ -72,7 +72,8 @@ bytes = 1000
 
 TEST_F(EngineConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Read("[models]\nrepository = 3\n").error().message, HasSubstr("punctual.toml:2: models.repository"));
-  EXPECT_THAT(Read("[models]\nrepository = 'm'\n[engin]\nworkers = 2\n").error().message, HasSubstr("3: engin: no such option"));
+  EXPECT_THAT(Read("[models]\nrepository = 'm'\n[engin]\nworkers = 2\n").error().message,
+              HasSubstr("3: engin: no such option"));
   EXPECT_THAT(Read("").error().message, HasSubstr("models.repository: is missing"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[tiers.x]\n").error().message, HasSubstr("tiers.x.budget_ms"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[users]\nfile = 'none.csv'\n").error().message, HasSubstr("none.csv"));

@@ -243,7 +243,8 @@ Result<Engine> Engine::Open(EngineOptions options) {
   if (options.market_history < 1 || options.market_history > 100'000)
     return Fail(Code::kInvalidArgument, "market.history: must be from 1 to 100000");
   if (options.market_symbols < 1) return Fail(Code::kInvalidArgument, "market.symbols: must be above 0");
-  if (options.workers < 0 || options.workers > 1024) return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
+  if (options.workers < 0 || options.workers > 1024)
+    return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
   PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(BudgetsOf(options), options.styles, UsersOf(options)));
   auto impl = std::make_unique<Impl>(std::move(options), std::move(users));
   PUNCTUAL_TRY(impl->Start());

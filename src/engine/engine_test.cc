@@ -29,7 +29,8 @@ BookSnapshot Book(std::uint64_t sequence, double ask_size = 2) {
 
 // What ImbalanceManifest(2) makes of Book.
 std::vector<float> FeaturesOf(double ask_size) {
-  return {static_cast<float>((3 - ask_size) / (3 + ask_size)), static_cast<float>((8 - ask_size - 4) / (8 + ask_size + 4))};
+  return {static_cast<float>((3 - ask_size) / (3 + ask_size)),
+          static_cast<float>((8 - ask_size - 4) / (8 + ask_size + 4))};
 }
 
 class EngineTest : public ::testing::Test {
@@ -195,11 +196,12 @@ TEST_F(EngineTest, ALongerDeadlineIsCutToTheTiersAndAShorterOneCounts) {
 }
 
 TEST_F(EngineTest, AWindowThatIsNotFullGivesTheSignalElseUnavailableWithTheReason) {
-  repository_.AddModel("m", "1",
-                       "[features]\ninput = \"book\"\nwindow = 1\nlevels = 2\ncolumns = [\"return_1_bp\", \"imbalance_1\"]\n",
-                       test::LinearModel(2, 3));
-  repository_.Write("m/1/signals.csv",
-                    "symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nA,1700000000000000000,0.5,0.25,0.25\n");
+  repository_.AddModel(
+      "m", "1", "[features]\ninput = \"book\"\nwindow = 1\nlevels = 2\ncolumns = [\"return_1_bp\", \"imbalance_1\"]\n",
+      test::LinearModel(2, 3));
+  repository_.Write(
+      "m/1/signals.csv",
+      "symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nA,1700000000000000000,0.5,0.25,0.25\n");
   Engine engine = Open();
   for (const char* symbol : {"A", "B"}) ASSERT_TRUE(engine.Publish(symbol, Book(1)).has_value());
   const Prediction signal = engine.Predict(Of("A")).value();
@@ -357,7 +359,8 @@ TEST_F(EngineTest, AModelThatDoesNotFitItsManifestIsRefusedWithTheReason) {
   EXPECT_THAT(error(test::ImbalanceManifest(2) + "[[outputs]]\nname = \"y\"\n"), HasSubstr("no output \"y\""));
   EXPECT_THAT(error("[features]\ninput = \"x\"\ncolumns = [\"mid\", \"spread\"]\n"), HasSubstr("called \"book\""));
   EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"moon\"]\n"), HasSubstr("moon"));
-  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"return_500_bp\"]\n"), HasSubstr("market.history"));
+  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"return_500_bp\"]\n"),
+              HasSubstr("market.history"));
 }
 
 TEST_F(EngineTest, AskingAModelThatCouldNotBeLoadedSaysWhy) {

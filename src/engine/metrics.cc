@@ -17,11 +17,12 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Ti
       cells.answers[static_cast<std::size_t>(s)] =
           &registry.AddCounter("punctual_answers_total", "Answers by tier and source",
                                {{"tier", tier.name}, {"source", std::string(SourceName(static_cast<Source>(s)))}});
-    cells.unanswered = &registry.AddCounter("punctual_unanswered_total", "Requests that no rung could answer", {{"tier", tier.name}});
-    cells.in_time = &registry.AddCounter("punctual_answers_in_time_total", "Answers that were ready within their budget",
-                                         {{"tier", tier.name}});
-    cells.elapsed = &registry.AddHistogram("punctual_answer_seconds", "From a request's last byte until its answer was ready",
-                                           {{"tier", tier.name}});
+    cells.unanswered =
+        &registry.AddCounter("punctual_unanswered_total", "Requests that no rung could answer", {{"tier", tier.name}});
+    cells.in_time = &registry.AddCounter("punctual_answers_in_time_total",
+                                         "Answers that were ready within their budget", {{"tier", tier.name}});
+    cells.elapsed = &registry.AddHistogram(
+        "punctual_answer_seconds", "From a request's last byte until its answer was ready", {{"tier", tier.name}});
     tiers_.push_back(cells);
   }
   for (std::size_t code = 1; code < refused_.size(); ++code)
@@ -51,8 +52,8 @@ void EngineMetrics::CountInference(const ServedModel& model, Duration took, bool
 void EngineMetrics::AddModels(const Repository::View& models) {
   auto next = std::make_shared<Models>();
   for (const auto& [name, entry] : models)
-    next->emplace(name, OfModel{&registry_.AddHistogram("punctual_inference_seconds", "One inference, features included",
-                                                        {{"model", name}}),
+    next->emplace(name, OfModel{&registry_.AddHistogram("punctual_inference_seconds",
+                                                        "One inference, features included", {{"model", name}}),
                                 &registry_.AddCounter("punctual_inference_failures_total", "Inferences that failed",
                                                       {{"model", name}})});
   models_.Set(std::move(next));

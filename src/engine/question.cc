@@ -16,9 +16,9 @@ void CheckWindow(Question& question, const KeyMaker& keys, TimePoint now) {
   const std::string whose = question.symbol.empty() ? "the request" : question.symbol;
   if (question.window.size() < plan.history()) {
     question.cannot_compute =
-        Fail(Code::kFailedPrecondition, "the window of " + whose + " is not full yet: " +
-                                            std::to_string(question.window.size()) + " of " + std::to_string(plan.history()) +
-                                            " books for model " + question.model->identity()->model);
+        Fail(Code::kFailedPrecondition,
+             "the window of " + whose + " is not full yet: " + std::to_string(question.window.size()) + " of " +
+                 std::to_string(plan.history()) + " books for model " + question.model->identity()->model);
     return;
   }
   if (const Duration age = now - question.window.newest().arrived; age > manifest.max_age) {
@@ -45,14 +45,16 @@ Result<void> AskState(Question& question, const QuestionContext& context, TimePo
   return {};
 }
 
-Result<void> AskBooks(Question& question, const PredictRequest& request, const QuestionContext& context, TimePoint now) {
+Result<void> AskBooks(Question& question, const PredictRequest& request, const QuestionContext& context,
+                      TimePoint now) {
   for (std::size_t i = 0; i < request.market.size(); ++i)
     if (auto valid = Validate(request.market[i]); valid.has_error())
       return Invalid("market[" + std::to_string(i) + "]." + valid.error().message);
   question.window = Window::Of(request.market, now);
   CheckWindow(question, context.keys, now);
   // Nothing will fill a request's own window later: this is the asker's to mend.
-  if (question.cannot_compute.code == Code::kFailedPrecondition) return Invalid("market: " + question.cannot_compute.message);
+  if (question.cannot_compute.code == Code::kFailedPrecondition)
+    return Invalid("market: " + question.cannot_compute.message);
   return {};
 }
 
@@ -86,8 +88,8 @@ Result<void> AskTensors(Question& question, PredictRequest& request, const Quest
     if (std::none_of(specs.begin(), specs.end(), same_name)) {
       std::string names;
       for (const TensorSpec& spec : specs) names += (names.empty() ? "" : ", ") + spec.name;
-      return Invalid("inputs." + given.name + ": model " + question.model->identity()->model + " has no such input; it has: " +
-                     names);
+      return Invalid("inputs." + given.name + ": model " + question.model->identity()->model +
+                     " has no such input; it has: " + names);
     }
     if (std::count_if(request.inputs.begin(), request.inputs.end(), same_name) != 1)
       return Invalid("inputs." + given.name + ": is given twice");
@@ -127,7 +129,8 @@ Result<Question> Ask(PredictRequest& request, const User& user, const QuestionCo
     return question;
   }
   if (!question.model->features())
-    return Invalid("inputs: model " + question.model->identity()->model + " declares no features: it answers tensors only");
+    return Invalid("inputs: model " + question.model->identity()->model +
+                   " declares no features: it answers tensors only");
   if (!request.market.empty()) {
     question.about = Question::About::kBooks;
     PUNCTUAL_TRY(AskBooks(question, request, context, now));

@@ -23,7 +23,8 @@ struct Question {
   std::vector<NamedTensor> inputs;  // tensors, in the order of the model's inputs
   // What the model's answer would be kept under; none if it cannot be computed now.
   std::optional<CacheKey> key;
-  // Why it cannot be computed now (a window that is not full, books that are too old): the rungs below may still answer.
+  // Why it cannot be computed now (a window that is not full, books that are too old): the rungs below may still
+  // answer.
   Error cannot_compute{Code::kOk, ""};
 };
 

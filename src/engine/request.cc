@@ -14,8 +14,8 @@ std::int64_t AsOfTime(const BookSnapshot& book) {
 
 }  // namespace
 
-Request::Request(RequestServices& services, const Tier& tier, Question question, RequestTimes times, std::uint64_t trace,
-                 PredictCallback callback)
+Request::Request(RequestServices& services, const Tier& tier, Question question, RequestTimes times,
+                 std::uint64_t trace, PredictCallback callback)
     : services_(services),
       tier_(tier),
       question_(std::move(question)),
@@ -30,7 +30,8 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
     {
       MutexLock lock(mutex_);
       action = Advance(ladder_, event, rung, services_.clock.Now());
-      if (event == LadderEvent::kMissed && !report.reason.empty() && reason_.empty()) reason_ = std::move(report.reason);
+      if (event == LadderEvent::kMissed && !report.reason.empty() && reason_.empty())
+        reason_ = std::move(report.reason);
       if (event == LadderEvent::kTimeUp && reason_.empty()) reason_ = "the model had not answered by answer-by";
     }
     switch (action.step) {

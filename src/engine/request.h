@@ -1,6 +1,6 @@
 // One admitted request on its way down the ladder: does what the ladder says, tells it what came of it, and calls back
-// once. Events come from the asker's thread, a worker, another request's thread (single flight) and the timer; the ladder
-// itself is behind a lock of this request's own, held for its transitions alone.
+// once. Events come from the asker's thread, a worker, another request's thread (single flight) and the timer; the
+// ladder itself is behind a lock of this request's own, held for its transitions alone.
 #pragma once
 
 #include <atomic>

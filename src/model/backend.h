@@ -1,5 +1,5 @@
-// The one interface that every backend (what executes a model) implements. Backends live in backend/NAME and register by
-// name; nothing else includes their headers.
+// The one interface that every backend (what executes a model) implements. Backends live in backend/NAME and register
+// by name; nothing else includes their headers.
 #pragma once
 
 #include <cstddef>
@@ -46,10 +46,10 @@ class CompiledModel {
 };
 
 struct CompileRequest {
-  std::string_view onnx;   // the file's bytes: what is digested is what runs
-  std::string where;       // the file's path, for messages
-  std::string variant;     // "fp32" or "bf16": the precision computed in, never left to the engine
-  std::string device;      // "CPU", "GPU", "NPU", "AUTO"
+  std::string_view onnx;  // the file's bytes: what is digested is what runs
+  std::string where;      // the file's path, for messages
+  std::string variant;    // "fp32" or "bf16": the precision computed in, never left to the engine
+  std::string device;     // "CPU", "GPU", "NPU", "AUTO"
 };
 
 // Thread-safe.

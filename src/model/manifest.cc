@@ -16,7 +16,8 @@ void ReadLadder(ConfigTable& root, Manifest& manifest) {
   root.Get("ladder", names);
   manifest.ladder.clear();
   for (const std::string& name : names) {
-    const auto rung = std::find_if(std::begin(kRungs), std::end(kRungs), [&](Source s) { return SourceName(s) == name; });
+    const auto rung =
+        std::find_if(std::begin(kRungs), std::end(kRungs), [&](Source s) { return SourceName(s) == name; });
     if (rung == std::end(kRungs))
       return root.Refuse("ladder", "\"" + name + "\" is not a rung; rungs are l1, coalesced, model, stale, signal");
     if (std::find(manifest.ladder.begin(), manifest.ladder.end(), *rung) != manifest.ladder.end())

@@ -26,9 +26,9 @@ struct Manifest {
   std::vector<Source> ladder = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
   Duration max_age = std::chrono::seconds(5);  // no answer is about older books
   Duration cache_ttl = std::chrono::seconds(300);
-  std::string feature_input;                   // the input that `features` fill
-  std::optional<FeatureSpec> features;         // none: the model takes tensors only
-  std::vector<OutputDeclaration> outputs;      // empty: all outputs of the file
+  std::string feature_input;               // the input that `features` fill
+  std::optional<FeatureSpec> features;     // none: the model takes tensors only
+  std::vector<OutputDeclaration> outputs;  // empty: all outputs of the file
 };
 
 // kInvalidArgument names the file, the line and the key.

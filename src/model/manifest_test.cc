@@ -42,7 +42,9 @@ meaning = "probabilities"
 classes = ["a", "b"]
 [cache]
 ttl_ms = 1000
-)", "m/model.toml").value();
+)",
+                                          "m/model.toml")
+                                .value();
   EXPECT_EQ(manifest.ladder, (std::vector{Source::kModel, Source::kL1}));
   EXPECT_EQ(manifest.max_age, std::chrono::milliseconds(250));
   EXPECT_EQ(manifest.cache_ttl, std::chrono::seconds(1));

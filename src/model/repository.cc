@@ -34,7 +34,8 @@ std::vector<std::string> VersionsOf(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     std::uint64_t number = 0;
     const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (parse_error == std::errc() && end == name.data() + name.size() && number > 0 && fs::is_directory(entry.path(), error))
+    if (parse_error == std::errc() && end == name.data() + name.size() && number > 0 &&
+        fs::is_directory(entry.path(), error))
       versions.emplace_back(number, name);
   }
   std::sort(versions.rbegin(), versions.rend());
@@ -138,11 +139,12 @@ Result<std::shared_ptr<const ServedModel>> Repository::Find(std::string_view nam
   if (found == view->end()) {
     std::string names;
     for (const auto& [known, entry] : *view) names += (names.empty() ? "" : ", ") + known;
-    return Fail(Code::kNotFound, "model: \"" + std::string(name) + "\" is not in the repository; there are: " +
-                                     (names.empty() ? "none" : names));
+    return Fail(Code::kNotFound, "model: \"" + std::string(name) +
+                                     "\" is not in the repository; there are: " + (names.empty() ? "none" : names));
   }
   if (found->second.served == nullptr)
-    return Fail(Code::kFailedPrecondition, "model: \"" + std::string(name) + "\" could not be loaded: " + found->second.error);
+    return Fail(Code::kFailedPrecondition,
+                "model: \"" + std::string(name) + "\" could not be loaded: " + found->second.error);
   return found->second.served;
 }
 

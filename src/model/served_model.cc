@@ -20,13 +20,16 @@ Digest DigestOfText(const std::string& text) { return DigestOf(std::as_bytes(std
 
 // What changes an answer's bits besides the model file: how its features are computed, and what computes.
 std::string AnsweringFacts(const Manifest& manifest, const std::string& onnx) {
-  std::string facts = HexText(DigestOfText(onnx)) + "|" + manifest.backend + "|" + manifest.device + "|" + manifest.variant;
+  std::string facts =
+      HexText(DigestOfText(onnx)) + "|" + manifest.backend + "|" + manifest.device + "|" + manifest.variant;
   for (const OutputDeclaration& output : manifest.outputs) facts += "|" + output.name;
   if (manifest.features) {
     const FeatureSpec& spec = *manifest.features;
     facts += "|" + manifest.feature_input + "|" + std::to_string(spec.window) + "|" + std::to_string(spec.levels);
     for (const std::string& column : spec.columns) facts += "," + column;
-    const auto append_bits = [&facts](double value) { facts.append(reinterpret_cast<const char*>(&value), sizeof value); };
+    const auto append_bits = [&facts](double value) {
+      facts.append(reinterpret_cast<const char*>(&value), sizeof value);
+    };
     for (const double value : spec.mean) append_bits(value);
     facts += "|";
     for (const double value : spec.std) append_bits(value);
@@ -49,7 +52,9 @@ Result<Duration> Calibrate(Session& session) {
 }
 
 bool AllFinite(const Tensor& tensor) {
-  const auto finite = [](auto values) { return std::all_of(values.begin(), values.end(), [](auto v) { return std::isfinite(v); }); };
+  const auto finite = [](auto values) {
+    return std::all_of(values.begin(), values.end(), [](auto v) { return std::isfinite(v); });
+  };
   if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
   if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
   return true;
@@ -61,13 +66,11 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& f
   std::shared_ptr<ServedModel> model(new ServedModel);
   PUNCTUAL_ASSIGN(model->manifest_, ParseManifest(files.manifest, files.manifest_path));
   const Manifest& manifest = model->manifest_;
-  model->identity_ =
-      std::make_shared<const ModelIdentity>(ModelIdentity{files.name, files.version, manifest.variant});
+  model->identity_ = std::make_shared<const ModelIdentity>(ModelIdentity{files.name, files.version, manifest.variant});
   model->digest_ = DigestOfText(AnsweringFacts(manifest, files.onnx));
 
   PUNCTUAL_ASSIGN(Backend* const backend, FindBackend(manifest.backend));
-  PUNCTUAL_ASSIGN(model->compiled_,
-                  backend->Compile({files.onnx, files.onnx_path, manifest.variant, manifest.device}));
+  PUNCTUAL_ASSIGN(model->compiled_, backend->Compile({files.onnx, files.onnx_path, manifest.variant, manifest.device}));
   model->signature_ = model->compiled_->signature();
   PUNCTUAL_TRY(model->BindOutputs(files.manifest_path));
   PUNCTUAL_TRY(model->BindFeatures(files.manifest_path, options.longest_window));
@@ -114,7 +117,8 @@ Result<void> ServedModel::BindFeatures(const std::string& where, std::size_t lon
                                             std::to_string(signature_.inputs.size()) + " inputs, features fill one");
   const TensorSpec& input = signature_.inputs[0];
   if (input.name != manifest_.feature_input)
-    return Fail(Code::kInvalidArgument, where + ": features.input: the model file's input is called \"" + input.name + "\"");
+    return Fail(Code::kInvalidArgument,
+                where + ": features.input: the model file's input is called \"" + input.name + "\"");
   const std::size_t need = static_cast<std::size_t>(features_->window()) * features_->columns();
   if (input.dtype != DType::kFloat32 || ElementCount(input.shape).value() != need)
     return Fail(Code::kInvalidArgument, where + ": features: " + std::to_string(features_->window()) + " x " +
@@ -160,8 +164,8 @@ ServedModel::SessionLease::~SessionLease() {
 }
 
 Error ServedModel::NoFreeSession() const {
-  return Fail(Code::kResourceExhausted, "model " + identity_->model + ": all " + std::to_string(slots_.size()) +
-                                            " sessions are busy");
+  return Fail(Code::kResourceExhausted,
+              "model " + identity_->model + ": all " + std::to_string(slots_.size()) + " sessions are busy");
 }
 
 Result<void> ServedModel::FillTensors(Session& session, std::span<const NamedTensor> tensors) {

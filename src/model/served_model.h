@@ -53,8 +53,8 @@ class ServedModel {
   Duration expected() const { return expected_; }
 
   // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
-  // free (more threads at once than sessions); kInternal: the backend failed or an output is not finite; else fill's error.
-  // `Fill` is Result<void>(Session&).
+  // free (more threads at once than sessions); kInternal: the backend failed or an output is not finite; else fill's
+  // error. `Fill` is Result<void>(Session&).
   template <class Fill>
   Result<Outputs> Infer(Fill&& fill) const {
     SessionLease lease(*this);

@@ -49,8 +49,7 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
       return refuse("has " + std::to_string(fields.size()) + " columns, must have " + std::to_string(columns.size()));
     if (line_number == 1) {
       for (std::size_t i = 0; i < columns.size(); ++i)
-        if (fields[i] != columns[i])
-          return refuse("column " + std::to_string(i + 1) + " must be called " + columns[i]);
+        if (fields[i] != columns[i]) return refuse("column " + std::to_string(i + 1) + " must be called " + columns[i]);
       continue;
     }
     Signal signal;
@@ -61,7 +60,8 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
     for (const TensorSpec& output : outputs) {
       Tensor tensor(DType::kFloat32, output.shape);
       for (float& value : tensor.mutable_values<float>()) {
-        if (!ParseNumber(fields[at], value) || !std::isfinite(value)) return refuse(columns[at] + ": must be a finite number");
+        if (!ParseNumber(fields[at], value) || !std::isfinite(value))
+          return refuse(columns[at] + ": must be a finite number");
         ++at;
       }
       tensors->push_back({output.name, std::move(tensor)});

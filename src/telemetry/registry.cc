@@ -11,8 +11,8 @@ namespace punctual::telemetry {
 namespace {
 
 // What a histogram shows to Prometheus, in seconds: the tiers' budgets are among them.
-constexpr double kBounds[] = {25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3,  2.5e-3, 5e-3, 10e-3,
-                              15e-3, 20e-3, 25e-3,  50e-3,  100e-3, 250e-3, 1.0};
+constexpr double kBounds[] = {25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3,   2.5e-3, 5e-3,
+                              10e-3, 15e-3, 20e-3,  25e-3,  50e-3,  100e-3, 250e-3, 1.0};
 
 prometheus::ClientMetric HistogramMetric(const DurationHistogram& source) {
   const Histogram histogram = source.Snapshot();
@@ -38,7 +38,8 @@ void DurationHistogram::Record(Duration duration) {
   cell.buckets[HistogramBucket(duration)].fetch_add(1, std::memory_order_relaxed);
   cell.sum_ns.fetch_add(duration.count(), std::memory_order_relaxed);
   std::int64_t max = cell.max_ns.load(std::memory_order_relaxed);
-  while (duration.count() > max && !cell.max_ns.compare_exchange_weak(max, duration.count(), std::memory_order_relaxed)) {
+  while (duration.count() > max &&
+         !cell.max_ns.compare_exchange_weak(max, duration.count(), std::memory_order_relaxed)) {
   }
 }
 

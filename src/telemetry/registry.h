@@ -1,6 +1,6 @@
-// Metrics: counters and latency histograms that many threads write at the price of one relaxed add in a cell of their own,
-// and the Prometheus text of all of them. prometheus-cpp writes the text; its own histogram takes a mutex per observation,
-// which is why the cells are ours.
+// Metrics: counters and latency histograms that many threads write at the price of one relaxed add in a cell of their
+// own, and the Prometheus text of all of them. prometheus-cpp writes the text; its own histogram takes a mutex per
+// observation, which is why the cells are ours.
 #pragma once
 
 #include <array>
@@ -53,14 +53,15 @@ class DurationHistogram {
 
 using Labels = std::map<std::string, std::string>;
 
-// Owns its metrics; references it gives stay valid as long as it lives. Thread-safe; adding the same name and labels again
-// gives the same metric.
+// Owns its metrics; references it gives stay valid as long as it lives. Thread-safe; adding the same name and labels
+// again gives the same metric.
 class Registry {
  public:
   // Names follow Prometheus: punctual_..._total for counters, ..._seconds for histograms.
   Counter& AddCounter(const std::string& name, const std::string& help, const Labels& labels = {});
   DurationHistogram& AddHistogram(const std::string& name, const std::string& help, const Labels& labels = {});
-  // `read` is called at each exposition, from the thread that asks for it; it must stay callable as long as the registry.
+  // `read` is called at each exposition, from the thread that asks for it; it must stay callable as long as the
+  // registry.
   void AddGauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
 
   // The text exposition format, version 0.0.4.

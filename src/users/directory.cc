@@ -11,7 +11,8 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
   UserDirectory directory;
   if (tier_budgets.empty()) return Fail(Code::kInvalidArgument, "tiers: there must be one at least");
   for (const auto& [name, budget] : tier_budgets) {
-    if (budget <= Duration::zero()) return Fail(Code::kInvalidArgument, "tiers." + name + ".budget_ms: must be above 0");
+    if (budget <= Duration::zero())
+      return Fail(Code::kInvalidArgument, "tiers." + name + ".budget_ms: must be above 0");
     directory.tiers_.push_back({name, budget, 0});
   }
   std::stable_sort(directory.tiers_.begin(), directory.tiers_.end(),
@@ -24,10 +25,12 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
     const auto tier = std::find_if(directory.tiers_.begin(), directory.tiers_.end(),
                                    [&](const Tier& t) { return t.name == entry.tier; });
     if (tier == directory.tiers_.end())
-      return Fail(Code::kInvalidArgument, "user " + entry.name + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
+      return Fail(Code::kInvalidArgument,
+                  "user " + entry.name + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
     const auto style = directory.styles_.find(entry.style);
     if (style == directory.styles_.end())
-      return Fail(Code::kInvalidArgument, "user " + entry.name + ": style \"" + entry.style + "\" is not declared under [styles]");
+      return Fail(Code::kInvalidArgument,
+                  "user " + entry.name + ": style \"" + entry.style + "\" is not declared under [styles]");
     if (!directory.users_.emplace(entry.name, User{&*tier, &style->second}).second)
       return Fail(Code::kInvalidArgument, "user " + entry.name + ": stands there twice");
   }
@@ -37,13 +40,15 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
 Result<User> UserDirectory::Find(std::string_view name) const {
   const auto found = users_.find(name);
   if (found == users_.end())
-    return Fail(Code::kNotFound, "user: \"" + std::string(name.substr(0, 64)) + "\" is not known; add it under [users]");
+    return Fail(Code::kNotFound,
+                "user: \"" + std::string(name.substr(0, 64)) + "\" is not known; add it under [users]");
   return found->second;
 }
 
 Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
   std::ifstream file(path);
-  if (!file) return Fail(Code::kNotFound, path + ": cannot be opened; users.file must name a CSV file that can be read");
+  if (!file)
+    return Fail(Code::kNotFound, path + ": cannot be opened; users.file must name a CSV file that can be read");
   std::vector<UserEntry> users;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

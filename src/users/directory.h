@@ -29,8 +29,8 @@ struct UserEntry {
 
 class UserDirectory {
  public:
-  // kInvalidArgument names the user, tier or style that is wrong: no tier at all, a budget <= 0, a user twice, a tier or
-  // style that is not declared.
+  // kInvalidArgument names the user, tier or style that is wrong: no tier at all, a budget <= 0, a user twice, a tier
+  // or style that is not declared.
   static Result<UserDirectory> Make(const std::map<std::string, Duration>& tier_budgets,
                                     const std::map<std::string, std::string>& style_models,
                                     const std::vector<UserEntry>& users);
@@ -49,12 +49,13 @@ class UserDirectory {
   };
   UserDirectory() = default;
 
-  std::vector<Tier> tiers_;                     // never changes after Make: users point into it
-  std::map<std::string, std::string> styles_;   // as well
+  std::vector<Tier> tiers_;                    // never changes after Make: users point into it
+  std::map<std::string, std::string> styles_;  // as well
   std::unordered_map<std::string, User, TextHash, std::equal_to<>> users_;
 };
 
-// Reads `user,tier,style` lines under that header (CSV without quotes). kNotFound, or kInvalidArgument naming file and line.
+// Reads `user,tier,style` lines under that header (CSV without quotes). kNotFound, or kInvalidArgument naming file and
+// line.
 Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path);
 
 }  // namespace punctual

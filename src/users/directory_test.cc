@@ -19,7 +19,8 @@ const std::map<std::string, Duration> kTiers = {{"premium", milliseconds(15)}, {
 const std::map<std::string, std::string> kStyles = {{"scalping", "mlp"}, {"swing", "deeplob"}};
 
 TEST(UserDirectoryTest, GivesTierAndModelOfAUser) {
-  auto directory = UserDirectory::Make(kTiers, kStyles, {{"u1", "premium", "swing"}, {"u2", "basic", "scalping"}}).value();
+  auto directory =
+      UserDirectory::Make(kTiers, kStyles, {{"u1", "premium", "swing"}, {"u2", "basic", "scalping"}}).value();
   const UserDirectory moved = std::move(directory);
   EXPECT_EQ(moved.Find("u1").value().tier->budget, milliseconds(15));
   EXPECT_EQ(*moved.Find("u1").value().model, "deeplob");
@@ -49,7 +50,8 @@ class UsersFileTest : public ::testing::Test {
     return ReadUsersFile(path_);
   }
   ~UsersFileTest() override { std::remove(path_.c_str()); }
-  const std::string path_ = (std::filesystem::temp_directory_path() / ("punctual-users-" + std::to_string(getpid()))).string();
+  const std::string path_ =
+      (std::filesystem::temp_directory_path() / ("punctual-users-" + std::to_string(getpid()))).string();
 };
 
 TEST_F(UsersFileTest, ReadsALinePerUser) {

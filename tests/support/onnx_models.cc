@@ -17,7 +17,9 @@ class Builder {
     model_.mutable_graph()->set_name("test");
   }
 
-  void Input(const std::string& name, int type, int width) { Value(*model_.mutable_graph()->add_input(), name, type, width); }
+  void Input(const std::string& name, int type, int width) {
+    Value(*model_.mutable_graph()->add_input(), name, type, width);
+  }
   void Output(const std::string& name, int type, int width) {
     Value(*model_.mutable_graph()->add_output(), name, type, width);
   }

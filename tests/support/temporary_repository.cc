@@ -38,8 +38,8 @@ void TemporaryRepository::AddModel(const std::string& model, const std::string& 
 std::string ImbalanceManifest(int columns, const std::string& more) {
   std::string list;
   for (int i = 1; i <= columns; ++i) list += (i > 1 ? ", " : "") + ("\"imbalance_" + std::to_string(i) + "\"");
-  return more + "\n[features]\ninput = \"book\"\nwindow = 1\nlevels = " + std::to_string(columns) + "\ncolumns = [" + list +
-         "]\n";
+  return more + "\n[features]\ninput = \"book\"\nwindow = 1\nlevels = " + std::to_string(columns) + "\ncolumns = [" +
+         list + "]\n";
 }
 
 }  // namespace punctual::test

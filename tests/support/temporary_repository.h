@@ -17,13 +17,15 @@ class TemporaryRepository {
   void Write(const std::string& file, const std::string& bytes);
   void Remove(const std::string& file);
   // MODEL/model.toml and MODEL/VERSION/model.onnx.
-  void AddModel(const std::string& model, const std::string& version, const std::string& manifest, const std::string& onnx);
+  void AddModel(const std::string& model, const std::string& version, const std::string& manifest,
+                const std::string& onnx);
 
  private:
   std::string path_;
 };
 
-// A manifest whose features are `columns` normal ones of one snapshot: imbalance_1 ... imbalance_`columns` over as many levels.
+// A manifest whose features are `columns` normal ones of one snapshot: imbalance_1 ... imbalance_`columns` over as many
+// levels.
 std::string ImbalanceManifest(int columns, const std::string& more = "");
 
 }  // namespace punctual::test

@@ -1,8 +1,8 @@
 // The OpenVINO backend: model files through OpenVINO on the device that the manifest names.
 //
 // Each session is a compiled model of its own with one stream and one thread: OpenVINO serialises the inferences of one
-// stream, and several streams of one compiled model bring a scheduler of their own, which would stand between the worker
-// pool and its deadlines. The weights are small where this matters.
+// stream, and several streams of one compiled model bring a scheduler of their own, which would stand between the
+// worker pool and its deadlines. The weights are small where this matters.
 #include <algorithm>
 
 #include <openvino/openvino.hpp>
@@ -18,7 +18,8 @@ Result<DType> DTypeOf(const ov::element::Type& type, const std::string& what) {
   if (type == ov::element::f64) return DType::kFloat64;
   if (type == ov::element::i32) return DType::kInt32;
   if (type == ov::element::i64) return DType::kInt64;
-  return Fail(Code::kInvalidArgument, what + " is of type " + type.get_type_name() + "; FP32, FP64, INT32 and INT64 are served");
+  return Fail(Code::kInvalidArgument,
+              what + " is of type " + type.get_type_name() + "; FP32, FP64, INT32 and INT64 are served");
 }
 
 std::string NameOf(const ov::Output<const ov::Node>& port) {
@@ -46,7 +47,8 @@ std::string Shorten(const std::string& message) {
     std::size_t end = message.find('\n', at);
     if (end == std::string::npos) end = message.size();
     const std::string line = message.substr(at, end - at);
-    if (line.size() > 3 && line.find(".cpp:") == std::string::npos && line.find(".hpp:") == std::string::npos) best = line;
+    if (line.size() > 3 && line.find(".cpp:") == std::string::npos && line.find(".hpp:") == std::string::npos)
+      best = line;
     at = end + 1;
   }
   if (best.empty()) best = message;
@@ -86,14 +88,18 @@ class OpenVinoModel final : public CompiledModel {
  public:
   OpenVinoModel(ov::Core& core, std::shared_ptr<ov::Model> model, std::string device, ov::AnyMap properties,
                 Signature signature)
-      : core_(core), model_(std::move(model)), device_(std::move(device)), properties_(std::move(properties)),
+      : core_(core),
+        model_(std::move(model)),
+        device_(std::move(device)),
+        properties_(std::move(properties)),
         signature_(std::move(signature)) {}
 
   const Signature& signature() const override { return signature_; }
 
   Result<std::unique_ptr<Session>> NewSession() override {
     try {
-      return std::unique_ptr<Session>(std::make_unique<OpenVinoSession>(core_.compile_model(model_, device_, properties_)));
+      return std::unique_ptr<Session>(
+          std::make_unique<OpenVinoSession>(core_.compile_model(model_, device_, properties_)));
     } catch (const std::exception& e) {
       return Fail(Code::kInvalidArgument, "openvino: cannot compile for " + device_ + ": " + Shorten(e.what()));
     }
@@ -122,7 +128,8 @@ class OpenVinoBackend final : public Backend {
     std::shared_ptr<ov::Model> model = core_.read_model(std::string(request.onnx), ov::Tensor());
     for (const auto& input : model->inputs())
       if (input.get_partial_shape().rank().is_dynamic())
-        return Fail(Code::kInvalidArgument, request.where + ": input \"" + input.get_any_name() + "\" does not say its rank");
+        return Fail(Code::kInvalidArgument,
+                    request.where + ": input \"" + input.get_any_name() + "\" does not say its rank");
     std::map<std::size_t, ov::PartialShape> shapes;
     for (std::size_t i = 0; i < model->inputs().size(); ++i) {
       ov::PartialShape shape = model->input(i).get_partial_shape();
