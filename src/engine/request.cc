@@ -4,6 +4,9 @@ namespace punctual {
 
 namespace {
 
+// Where nothing else is known to have kept the model from answering.
+constexpr const char* kNoTime = "the model had not answered by answer-by";
+
 bool IsDegraded(Source source) {
   return source == Source::kStudent || source == Source::kStale || source == Source::kSignal;
 }
@@ -32,7 +35,6 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
       action = Advance(ladder_, event, rung, services_.clock.Now());
       if (event == LadderEvent::kMissed && !report.reason.empty() && reason_.empty())
         reason_ = std::move(report.reason);
-      if (event == LadderEvent::kTimeUp && reason_.empty()) reason_ = "the model had not answered by answer-by";
     }
     switch (action.step) {
       case LadderStep::kNothing: return;
@@ -163,7 +165,7 @@ void Request::Finish(RungReport report) {
   prediction.degraded = IsDegraded(report.rung);
   if (prediction.degraded) {
     MutexLock lock(mutex_);
-    prediction.reason = reason_;
+    prediction.reason = reason_.empty() ? kNoTime : reason_;
   }
   prediction.as_of = report.as_of;
   prediction.age = report.age;
@@ -180,7 +182,7 @@ void Request::GiveUp() {
   std::string reason;
   {
     MutexLock lock(mutex_);
-    reason = reason_.empty() ? "there was no time left" : reason_;
+    reason = reason_.empty() ? kNoTime : reason_;
   }
   services_.metrics.CountUnanswered(tier_);
   callback_(Fail(Code::kUnavailable, "no rung of the ladder of model " + question_.model->identity()->model +

@@ -92,27 +92,6 @@ std::vector<double> LinearModelReference(const std::vector<float>& x, int output
   return y;
 }
 
-std::string SlowModel(int inputs, int width, int rounds) {
-  Builder builder;
-  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
-  builder.Output("probabilities", onnx::TensorProto::FLOAT, 3);
-  std::vector<float> widen(static_cast<std::size_t>(inputs * width)), mix(static_cast<std::size_t>(width * width));
-  for (std::size_t i = 0; i < widen.size(); ++i) widen[i] = static_cast<float>(i % 7) / 100;
-  for (std::size_t i = 0; i < mix.size(); ++i) mix[i] = static_cast<float>(i % 13) / static_cast<float>(13 * width);
-  builder.Weights("widen", {inputs, width}, widen);
-  builder.Weights("mix", {width, width}, mix);
-  builder.Node("MatMul", {"book", "widen"}, "h0");
-  std::string at = "h0";
-  for (int round = 1; round <= rounds; ++round) {
-    const std::string next = "h" + std::to_string(round);
-    builder.Node("MatMul", {at, "mix"}, next + "_product");
-    builder.Node("Tanh", {next + "_product"}, next);
-    at = next;
-  }
-  AddLinear(builder, at, width, 3, 1.0);
-  return builder.Bytes();
-}
-
 std::string LogModel(int inputs) {
   Builder builder;
   builder.Input("book", onnx::TensorProto::FLOAT, inputs);

@@ -14,10 +14,6 @@ std::string LinearModel(int inputs, int outputs, double weight = 1.0);
 // What LinearModel computes, in double.
 std::vector<double> LinearModelReference(const std::vector<float>& x, int outputs, double weight = 1.0);
 
-// LinearModel behind `rounds` products with an identity-like matrix of `width` columns: takes milliseconds to compute.
-// Input "book" [N, inputs], output "probabilities" [N, 3].
-std::string SlowModel(int inputs, int width, int rounds);
-
 // y = Log(x): not finite where x <= 0. Input "book" [N, inputs], output "probabilities" [N, inputs].
 std::string LogModel(int inputs);
 

@@ -28,10 +28,13 @@ TEST_F(ConnectionTest, StaysOpenForFurtherRequests) {
 }
 
 TEST_F(ConnectionTest, PipelinedAnswersComeInTheOrderOfTheRequests) {
-  AddSlowModel();
+  AddGatedModel();
   Start();
   Client client = Connect();
-  ASSERT_TRUE(client.Send(PredictSlow(1) + Get("/healthz") + PredictSlow(2) + Get("/v1/models") + Get("/nothing")));
+  gate_.Close();
+  ASSERT_TRUE(client.Send(PredictGated(1) + Get("/healthz") + PredictGated(2) + Get("/v1/models") + Get("/nothing")));
+  AwaitQueued(1);
+  gate_.Open();
   EXPECT_THAT(client.Read().body, HasSubstr(R"("as_of":{"seq":1,)"));
   EXPECT_THAT(client.Read().body, HasSubstr("alive"));
   EXPECT_THAT(client.Read().body, HasSubstr(R"("as_of":{"seq":2,)"));
@@ -40,12 +43,12 @@ TEST_F(ConnectionTest, PipelinedAnswersComeInTheOrderOfTheRequests) {
 }
 
 TEST_F(ConnectionTest, MorePipelinedRequestsThanTheBoundAreAllAnswered) {
-  AddSlowModel();
+  AddGatedModel();
   options_.max_pipelined = 3;
   Start();
   Client client = Connect();
   std::string requests;
-  for (std::uint64_t i = 1; i <= 40; ++i) requests += i % 10 == 0 ? PredictSlow(i) : Get("/healthz") + "\r\n";
+  for (std::uint64_t i = 1; i <= 40; ++i) requests += i % 10 == 0 ? PredictGated(i) : Get("/healthz") + "\r\n";
   ASSERT_TRUE(client.Send(requests));
   for (int i = 1; i <= 40; ++i) {
     const Reply reply = client.Read();
@@ -182,10 +185,10 @@ TEST_F(ConnectionTest, APeerThatTakesNoAnswersIsClosed) {
 }
 
 TEST_F(ConnectionTest, APeerThatHasEndedSendingGetsItsAnswers) {
-  AddSlowModel();
+  AddGatedModel();
   Start();
   Client client = Connect();
-  ASSERT_TRUE(client.Send(PredictSlow(1) + PredictSlow(2) + "GET /hea"));
+  ASSERT_TRUE(client.Send(PredictGated(1) + PredictGated(2) + "GET /hea"));
   client.EndSending();
   EXPECT_EQ(client.Read().status, 200);
   EXPECT_EQ(client.Read().status, 200);
@@ -193,9 +196,9 @@ TEST_F(ConnectionTest, APeerThatHasEndedSendingGetsItsAnswers) {
 }
 
 TEST_F(ConnectionTest, APeerThatIsGoneBeforeItsAnswerHarmsNobody) {
-  AddSlowModel();
+  AddGatedModel();
   Start();
-  for (std::uint64_t i = 0; i < 20; ++i) Connect().Send(PredictSlow(100 + i));
+  for (std::uint64_t i = 0; i < 20; ++i) Connect().Send(PredictGated(100 + i));
   EXPECT_EQ(Connect().Ask(Get("/healthz")).status, 200);
 }
 

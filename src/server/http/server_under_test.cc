@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace punctual::http {
@@ -120,8 +121,8 @@ ServerTest::ServerTest() {
   options_.io_threads = 2;
 }
 
-void ServerTest::AddSlowModel() {
-  repository_.AddModel("slow", "1", test::ImbalanceManifest(2), test::SlowModel(2, 512, 300));
+void ServerTest::AddGatedModel() {
+  repository_.AddModel("gated", "1", test::ImbalanceManifest(2, "backend = \"gated\"\n"), test::LinearModel(2, 3));
 }
 
 void ServerTest::Start() {
@@ -129,13 +130,17 @@ void ServerTest::Start() {
   server_.emplace(HttpServer::Start(*engine_, options_).value());
 }
 
+void ServerTest::AwaitQueued(std::uint64_t count) const {
+  while (engine_->Stats().queued != count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
 std::string ServerTest::Book(std::uint64_t sequence) {
   return R"({"seq":)" + std::to_string(sequence) + R"(,"asks":[[101,)" + std::to_string(sequence) +
          R"(],[102,4]],"bids":[[99,3],[98,5]]})";
 }
 
-std::string ServerTest::PredictSlow(std::uint64_t sequence) {
-  return Post("/v1/predict", R"({"user":"u2","model":"slow","market":)" + Book(sequence) + "}");
+std::string ServerTest::PredictGated(std::uint64_t sequence) {
+  return Post("/v1/predict", R"({"user":"u2","model":"gated","market":)" + Book(sequence) + "}");
 }
 
 }  // namespace punctual::http

@@ -10,6 +10,7 @@
 
 #include "punctual/engine.h"
 #include "server/http/http_server.h"
+#include "support/gated_backend.h"
 #include "support/onnx_models.h"
 #include "support/temporary_repository.h"
 
@@ -57,15 +58,19 @@ std::string Post(const std::string& path, const std::string& body, const std::st
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest();
-  // Adds the model `slow`, which takes some milliseconds for a question that it has not had.
-  void AddSlowModel();
+  // Adds the model `gated`, which waits for gate_, on the engine's only worker.
+  void AddGatedModel();
   // Opens the engine and the server with `options_`.
   void Start();
   Client Connect() const { return Client::Tcp(server_->port()); }
   // One book for `symbol`; its sequence makes the book and so the question.
   static std::string Book(std::uint64_t sequence);
-  static std::string PredictSlow(std::uint64_t sequence);
+  static std::string PredictGated(std::uint64_t sequence);
 
+  // Waits until `count` inferences are queued behind the one that waits for the gate.
+  void AwaitQueued(std::uint64_t count) const;
+
+  test::Gate gate_;
   test::TemporaryRepository repository_;
   EngineOptions engine_options_;
   ServerOptions options_;

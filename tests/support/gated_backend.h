@@ -1,0 +1,20 @@
+// The backend "gated": OpenVINO behind a gate, so that a test decides how long an inference takes; 3 ms at least, so
+// that it always runs on the worker pool.
+#pragma once
+
+namespace punctual::test {
+
+// One at a time. Open when made and when it goes. REQUIRES: the program has the backend "openvino".
+class Gate {
+ public:
+  Gate();
+  ~Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  // Inferences that begin from now on wait for Open().
+  void Close();
+  void Open();
+};
+
+}  // namespace punctual::test
