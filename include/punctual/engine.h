@@ -32,6 +32,7 @@ struct UserOptions {
   std::string name;
   std::string tier;
   std::string style;
+  std::string where;  // where it was declared, for messages ("users.csv:7"); may be empty
 };
 
 // Every field has its documented default; docs/configuration.md says the same for the file (`EngineOptionsFromFile`).
@@ -41,7 +42,7 @@ struct EngineOptions {
   std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15)}},
                                               {"standard", {std::chrono::milliseconds(25)}},
                                               {"basic", {std::chrono::milliseconds(50)}}};
-  std::map<std::string, std::string> styles;  // style -> model
+  std::map<std::string, std::string> styles;  // style -> model; one that is not there yet is NOT_FOUND until it is
   std::vector<UserOptions> users;
   int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
   std::size_t queue_limit = 4096;  // inferences waiting for a worker; beyond: the next rung

@@ -1,6 +1,7 @@
 #include "base/config_file.h"
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -22,7 +23,7 @@ namespace {
 const toml::table& AsTable(const void* table) { return *static_cast<const toml::table*>(table); }
 const toml::node& AsNode(const void* node) { return *static_cast<const toml::node*>(node); }
 
-std::string Where(const std::string& name, const toml::node& node) {
+std::string FileAndLine(const std::string& name, const toml::node& node) {
   return name + ":" + std::to_string(node.source().begin.line);
 }
 
@@ -34,7 +35,7 @@ std::optional<Error> FirstUnread(const std::string& name, const toml::table& tab
     const std::string full = path.empty() ? std::string(key.str()) : path + "." + std::string(key.str());
     if (!read.contains(&node))
       return Fail(Code::kInvalidArgument,
-                  Where(name, node) + ": " + full + ": no such option; remove it or correct its name");
+                  FileAndLine(name, node) + ": " + full + ": no such option; remove it or correct its name");
     if (const auto* inner = node.as_table())
       if (auto error = FirstUnread(name, *inner, read, ignored, full)) return error;
     if (const auto* array = node.as_array())
@@ -53,6 +54,9 @@ ConfigFile& ConfigFile::operator=(ConfigFile&&) noexcept = default;
 ConfigFile::~ConfigFile() = default;
 
 Result<ConfigFile> ConfigFile::Read(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    return Fail(Code::kInvalidArgument, path + ": is a folder; give the path of a TOML file");
   std::ifstream file(path, std::ios::binary);
   if (!file) return Fail(Code::kNotFound, path + ": cannot be opened; give the path of a TOML file that can be read");
   std::stringstream text;
@@ -98,7 +102,7 @@ void ConfigTable::Refuse(std::string_view key, const std::string& what) {
   if (state_->error) return;
   const toml::node* node = AsTable(table_).get(key);
   const std::string where =
-      Where(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
+      FileAndLine(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
   state_->error = Fail(Code::kInvalidArgument, where + ": " + Name(key) + ": " + what);
 }
 
@@ -206,6 +210,8 @@ bool ConfigTable::Has(std::string_view key) const { return AsTable(table_).conta
 void ConfigTable::Ignore(std::string_view key) {
   if (const toml::node* node = AsTable(table_).get(key)) state_->ignored.insert(node);
 }
+
+std::string ConfigTable::Where() const { return FileAndLine(state_->name, AsTable(table_)); }
 
 std::vector<std::string> ConfigTable::Keys() const {
   std::vector<std::string> keys;

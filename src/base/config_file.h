@@ -63,6 +63,8 @@ class ConfigTable {
   bool Has(std::string_view key) const;
   // `key` and all below it are read by somebody else, from the same file: Finish() does not ask who did.
   void Ignore(std::string_view key);
+  // "FILE:LINE" of where the table begins.
+  std::string Where() const;
   // Every key of the table, for tables whose keys are names ([tiers.NAME]).
   std::vector<std::string> Keys() const;
 

@@ -60,6 +60,10 @@ TEST(ConfigFileTest, TextThatIsNotTomlNamesTheLine) {
   EXPECT_TRUE(file.error().message.starts_with("x.toml:2: not TOML")) << file.error().message;
 }
 
+TEST(ConfigFileTest, AFolderIsNoFile) {
+  EXPECT_EQ(ConfigFile::Read("/").error().message, "/: is a folder; give the path of a TOML file");
+}
+
 TEST(ConfigFileTest, AMissingFileIsNotFound) {
   EXPECT_EQ(ConfigFile::Read("/nonexistent/x.toml").error().code, Code::kNotFound);
 }

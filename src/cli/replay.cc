@@ -128,7 +128,7 @@ void AddReplayCommand(CLI::App& app, int& exit_code) {
   command->add_option("--symbol", flags->symbols,
                       "a file's symbol, one for each; default: its name in capitals, without extension");
   command->add_option("--speed", flags->feed.speed, "2: twice as quick as recorded")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   command->add_option("--duration", flags->duration_s, "seconds; 0: to the end of the files")->capture_default_str();
   command

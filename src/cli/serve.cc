@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -9,8 +10,10 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "cli/commands.h"
@@ -48,6 +51,19 @@ int LogModels(const Engine& engine) {
   return refused;
 }
 
+// Says which styles pick a model that the repository does not have (it may come later); gives how many do.
+int LogStyles(const std::map<std::string, std::string>& styles, const Engine& engine) {
+  int missing = 0;
+  const std::vector<ModelStatus> models = engine.Models();
+  for (const auto& [style, name] : styles)
+    if (std::none_of(models.begin(), models.end(), [&](const ModelStatus& model) { return model.name == name; })) {
+      ++missing;
+      spdlog::error("styles.{}: model {} is not in the repository; its users' requests are NOT_FOUND until it is",
+                    style, name);
+    }
+  return missing;
+}
+
 // SIGTERM and SIGINT end it, SIGHUP reloads the models. Only the first SIGTERM or SIGINT is ours: a second one kills.
 void WaitForTheEnd(Engine& engine) {
   net::io_context context{1};
@@ -78,10 +94,14 @@ Result<int> Serve(const Flags& flags) {
   std::signal(SIGHUP, SIG_IGN);  // while the models are loaded for the first time there is nothing to reload
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
+  const std::map<std::string, std::string> styles = engine_options.styles;
   PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
   const int refused = LogModels(engine);
+  const int missing = LogStyles(styles, engine);
   if (flags.check) {
     if (refused > 0) return Fail(Code::kUnavailable, flags.config + ": is right, but not every model could be loaded");
+    if (missing > 0)
+      return Fail(Code::kUnavailable, flags.config + ": a style picks a model that is not in the repository");
     std::printf("%s: all is well\n", flags.config.c_str());
     return 0;
   }

@@ -37,6 +37,7 @@ void ReadUsers(ConfigTable& root, EngineOptions& options, std::string& users_fil
     table.Get("name", user.name);
     table.Get("tier", user.tier);
     table.Get("style", user.style);
+    user.where = table.Where();
     options.users.push_back(std::move(user));
   }
 }
@@ -92,7 +93,8 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
   if (!users_file.empty()) {
     PUNCTUAL_ASSIGN(auto users, ReadUsersFile(Beside(path, users_file)));
     for (UserEntry& user : users)
-      options.users.push_back({std::move(user.name), std::move(user.tier), std::move(user.style)});
+      options.users.push_back(
+          {std::move(user.name), std::move(user.tier), std::move(user.style), std::move(user.where)});
   }
   return options;
 }

@@ -24,7 +24,7 @@ std::map<std::string, Duration> BudgetsOf(const EngineOptions& options) {
 
 std::vector<UserEntry> UsersOf(const EngineOptions& options) {
   std::vector<UserEntry> users;
-  for (const UserOptions& user : options.users) users.push_back({user.name, user.tier, user.style});
+  for (const UserOptions& user : options.users) users.push_back({user.name, user.tier, user.style, user.where});
   return users;
 }
 

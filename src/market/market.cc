@@ -34,10 +34,10 @@ Result<void> SymbolState::Append(const BookSnapshot& book, TimePoint arrived) {
   if (count_ > 0) {
     const std::uint64_t newest = block_->snapshots[count_ - 1].book.sequence;
     if (book.sequence == newest)
-      return Fail(Code::kAlreadyExists, "sequence: " + std::to_string(newest) + " was published before");
+      return Fail(Code::kAlreadyExists, "seq: " + std::to_string(newest) + " was published before");
     if (book.sequence < newest)
-      return Fail(Code::kOutOfRange, "sequence: " + std::to_string(book.sequence) + " comes before the newest one, " +
-                                         std::to_string(newest));
+      return Fail(Code::kOutOfRange,
+                  "seq: " + std::to_string(book.sequence) + " comes before the newest one, " + std::to_string(newest));
   }
   if (!block_ || count_ == history_) {
     // Windows that were taken hold on to the block that goes; nobody writes into a full block again.

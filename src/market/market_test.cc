@@ -49,10 +49,10 @@ TEST(SymbolStateTest, DuplicatesAndOldSequencesAreRefusedAndChangeNothing) {
   state.Append(BookForTest(10), {}).value();
   const auto again = state.Append(BookForTest(10), {});
   EXPECT_EQ(again.error().code, Code::kAlreadyExists);
-  EXPECT_THAT(again.error().message, HasSubstr("sequence: 10"));
+  EXPECT_THAT(again.error().message, HasSubstr("seq: 10"));
   const auto older = state.Append(BookForTest(9), {});
   EXPECT_EQ(older.error().code, Code::kOutOfRange);
-  EXPECT_THAT(older.error().message, StartsWith("sequence: 9"));
+  EXPECT_THAT(older.error().message, StartsWith("seq: 9"));
   EXPECT_EQ(state.Take().size(), 1u);
   EXPECT_TRUE(state.Append(BookForTest(20), {}).has_value()) << "gaps are allowed";
   EXPECT_TRUE(state.Append(BookForTest(std::numeric_limits<std::uint64_t>::max()), {}).has_value());

@@ -35,7 +35,7 @@ class Repository {
   std::shared_ptr<const View> Models() const { return view_.Get(); }
 
  private:
-  // Name, size and time of change of every file that counts: when it is as before, nothing is read.
+  // Name, size and time of change of what is in the folder: when it is as before, nothing is read.
   static std::string Fingerprint(const std::string& folder);
   RepositoryEntry LoadModel(const std::string& name, const RepositoryEntry* before) const;
 

@@ -13,6 +13,15 @@ void GetNumber(ConfigTable& table, std::string_view key, T& value, std::int64_t 
   value = static_cast<T>(number);
 }
 
+// Its form alone; whether the address is one is seen when it is opened.
+bool IsAddressAndPort(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  const std::string port = text.substr(colon + 1);
+  return !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoi(port) <= 65535;
+}
+
 }  // namespace
 
 Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
@@ -35,6 +44,8 @@ Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
     server->GetMs("idle_timeout_ms", options.idle_timeout, kShortest, kLongest);
     server->GetMs("write_timeout_ms", options.write_timeout, kShortest, kLongest);
     server->GetMs("shutdown_timeout_ms", options.shutdown_timeout, Duration(0), kLongest);
+    if (!options.listen.empty() && !IsAddressAndPort(options.listen))
+      server->Refuse("listen", "must be ADDRESS:PORT or [IPV6]:PORT, for instance \"127.0.0.1:8080\"");
     if (options.listen.empty() && options.unix_socket.empty())
       server->Refuse("listen", "is empty, and so is unix_socket; give one of them");
   }

@@ -21,18 +21,17 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
   directory.styles_ = style_models;
   directory.users_.reserve(users.size());
   for (const UserEntry& entry : users) {
-    if (entry.name.empty()) return Fail(Code::kInvalidArgument, "users: a name is empty");
+    const std::string who = (entry.where.empty() ? "" : entry.where + ": ") + "user " + entry.name;
+    if (entry.name.empty()) return Fail(Code::kInvalidArgument, who + ": the name is empty");
     const auto tier = std::find_if(directory.tiers_.begin(), directory.tiers_.end(),
                                    [&](const Tier& t) { return t.name == entry.tier; });
     if (tier == directory.tiers_.end())
-      return Fail(Code::kInvalidArgument,
-                  "user " + entry.name + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
+      return Fail(Code::kInvalidArgument, who + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
     const auto style = directory.styles_.find(entry.style);
     if (style == directory.styles_.end())
-      return Fail(Code::kInvalidArgument,
-                  "user " + entry.name + ": style \"" + entry.style + "\" is not declared under [styles]");
+      return Fail(Code::kInvalidArgument, who + ": style \"" + entry.style + "\" is not declared under [styles]");
     if (!directory.users_.emplace(entry.name, User{&*tier, &style->second}).second)
-      return Fail(Code::kInvalidArgument, "user " + entry.name + ": stands there twice");
+      return Fail(Code::kInvalidArgument, who + ": stands there twice");
   }
   return directory;
 }
@@ -64,7 +63,8 @@ Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
     const std::size_t first = line.find(','), second = line.find(',', first == std::string::npos ? first : first + 1);
     if (second == std::string::npos || line.find(',', second + 1) != std::string::npos)
       return refuse("must have 3 columns: user, tier, style");
-    users.push_back({line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+    users.push_back({line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1),
+                     path + ":" + std::to_string(number)});
   }
   return users;
 }

@@ -25,6 +25,7 @@ struct User {
 
 struct UserEntry {
   std::string name, tier, style;
+  std::string where = {};  // where it was declared, for messages; may be empty
 };
 
 class UserDirectory {

@@ -59,6 +59,8 @@ TEST_F(UsersFileTest, ReadsALinePerUser) {
   ASSERT_EQ(users.size(), 2u);
   EXPECT_EQ(users[0].style, "swing");
   EXPECT_EQ(users[1].name, "u2");
+  EXPECT_THAT(UserDirectory::Make(kTiers, {}, users).error().message,
+              HasSubstr(path_ + ":2: user u1: style \"swing\""));
 }
 
 TEST_F(UsersFileTest, ABadLineIsNamedByNumber) {
