@@ -336,6 +336,40 @@ TEST_F(EngineTest, ReloadServesTheNewVersionAndNeverAnOldAnswer) {
   ExpectLinear(answer, 2, 9);
 }
 
+TEST_F(EngineTest, TheSameFileUnderANewNumberAnswersUnderThatNumber) {
+  AddLinear("1");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
+  AddLinear("2");
+  engine.Reload();
+  const Prediction answer = engine.Predict(Of("A")).value();
+  EXPECT_EQ(answer.source, Source::kL1);
+  EXPECT_EQ(answer.identity->version, "2");
+}
+
+TEST_F(EngineTest, AReplacedVersionIsNoLastKnownGood) {
+  AddGated();
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+  AddLinear("2", 5, "backend = \"gated\"\n");
+  engine.Reload();
+  gate_.Close();
+  PredictRequest hurried = Of("A");
+  hurried.budget = milliseconds(2);
+  EXPECT_EQ(engine.Predict(hurried).error().code, Code::kUnavailable);
+  gate_.Open();
+}
+
+TEST_F(EngineTest, ALadderWithoutMemoryComputesEachTime) {
+  AddLinear("1", 1, "ladder = [\"coalesced\", \"model\"]\n");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+  EXPECT_EQ(engine.Stats().cache_entries, 0u);
+}
+
 TEST_F(EngineTest, ABrokenVersionIsReportedAndTheOneBeforeGoesOn) {
   AddLinear("1");
   Engine engine = Open();

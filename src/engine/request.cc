@@ -82,10 +82,11 @@ Request::RungReport Request::TryCoalesced() {
   });
   if (!lead_.leads()) return {LadderEvent::kPending, Source::kCoalesced};
   // A flight may have landed between our look into the cache and our lead.
-  if (auto found = services_.memory.Get(*question_.key)) {
-    lead_.Land(*found);
-    return Exact(Source::kL1, *std::move(found));
-  }
+  if (question_.model->manifest().HasRung(Source::kL1))
+    if (auto found = services_.memory.Get(*question_.key)) {
+      lead_.Land(*found);
+      return Exact(Source::kL1, *std::move(found));
+    }
   return Missed(Source::kCoalesced);
 }
 
@@ -117,7 +118,8 @@ Request::RungReport Request::ComputeAndKeep() {
 }
 
 void Request::Keep(const CachedAnswer& answer) {
-  services_.memory.Put(*question_.key, answer, question_.model->manifest().cache_ttl);
+  const Manifest& manifest = question_.model->manifest();
+  if (manifest.HasRung(Source::kL1)) services_.memory.Put(*question_.key, answer, manifest.cache_ttl);
   // Only what the server itself saw: a request could claim any books for a symbol.
   if (question_.about == Question::About::kState) {
     const StoredSnapshot& newest = question_.window.newest();
@@ -131,7 +133,8 @@ Request::RungReport Request::TryStale() {
   const TimePoint now = services_.clock.Now();
   auto good = services_.known_good.Get(question_.model->identity()->model, question_.symbol,
                                        question_.model->manifest().max_age, now);
-  if (!good) return Missed(Source::kStale);
+  // Not of a version that does not serve any more: it was replaced for a reason, and its outputs may mean other things.
+  if (!good || good->answer.identity != question_.model->identity()) return Missed(Source::kStale);
   return {LadderEvent::kAnswered, Source::kStale, std::move(good->answer), good->as_of, now - good->arrived, ""};
 }
 
@@ -147,6 +150,8 @@ Request::RungReport Request::TrySignal() {
 }
 
 Request::RungReport Request::Exact(Source rung, CachedAnswer answer) const {
+  // The same bytes may have answered under another version's number.
+  answer.identity = question_.model->identity();
   RungReport report{LadderEvent::kAnswered, rung, std::move(answer), std::nullopt, std::nullopt, ""};
   if (question_.about != Question::About::kTensors) {
     const StoredSnapshot& newest = question_.window.newest();

@@ -1,6 +1,7 @@
 // model.toml: what a model's folder declares. docs/models.md lists every key.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ struct Manifest {
   std::string feature_input;               // the input that `features` fill
   std::optional<FeatureSpec> features;     // none: the model takes tensors only
   std::vector<OutputDeclaration> outputs;  // empty: all outputs of the file
+
+  bool HasRung(Source rung) const { return std::find(ladder.begin(), ladder.end(), rung) != ladder.end(); }
 };
 
 // kInvalidArgument names the file, the line and the key.
