@@ -1,5 +1,7 @@
 #include "answer/deadline_timer.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 
 #include "base/threads.h"
@@ -31,6 +33,8 @@ void DeadlineTimer::Add(TimePoint when, std::shared_ptr<TimerTarget> target) {
 
 void DeadlineTimer::Work() {
   NameThisThread("deadlines");
+  // By default the kernel may wake a sleeper 50 µs late, to save wake-ups.
+  ::prctl(PR_SET_TIMERSLACK, 1ul);
   std::vector<Entry> due;
   for (;;) {
     {
