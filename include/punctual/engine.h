@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,10 @@ struct UserOptions {
   std::string where;  // where it was declared, for messages ("users.csv:7"); may be empty
 };
 
+// What a look at the repository came to: how many models were loaded, dropped or refused anew, or why it could not be
+// read.
+using ReloadCallback = std::function<void(const Result<int>& changes)>;
+
 // Every field has its documented default; docs/configuration.md says the same for the file (`EngineOptionsFromFile`).
 struct EngineOptions {
   std::string model_repository;  // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
@@ -51,6 +56,7 @@ struct EngineOptions {
   std::size_t market_symbols = 1024;  // symbols that may have a state
   std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
   std::string cache_secret;           // keys the cache's hash; empty: a random one per process
+  ReloadCallback on_reload;  // called when a look changed something or failed, on the thread that looked; may be empty
   Duration reply_reserve = std::chrono::microseconds(200);  // floor of what is kept back of each budget for replying
 };
 
@@ -62,7 +68,7 @@ struct ModelStatus {
   std::string device;
   std::string error;                // why the newest version was refused; empty: it was not
   bool runs_inline = false;         // measured cheap enough to run on the caller's thread
-  Duration expected{};              // measured at load: p99 of one inference, features not included
+  Duration expected{};              // measured at load: p99 of one inference, features included
   std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
 };

@@ -2,12 +2,16 @@
 
 namespace punctual {
 
+Duration ReplyReserve::Recent::P999(const telemetry::DurationHistogram& all) {
+  const Histogram now = all.Snapshot();
+  const Duration p999 = now.Since(before).Quantile(0.999);
+  before = last;
+  last = now;
+  return p999;
+}
+
 void ReplyReserve::Update() {
-  const Histogram now = costs_.Snapshot();
-  const Histogram recent = now.Since(seen_before_);
-  p999_.store(recent.Quantile(0.999), std::memory_order_relaxed);
-  seen_before_ = seen_last_;
-  seen_last_ = now;
+  p999_.store(recent_costs_.P999(costs_) + recent_lateness_.P999(lateness_), std::memory_order_relaxed);
 }
 
 }  // namespace punctual

@@ -9,8 +9,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 TEST(ReplyReserveTest, IsTheFloorUntilReplyingIsMeasuredToCostMore) {
-  telemetry::DurationHistogram costs;
-  ReplyReserve reserve(microseconds(200), costs);
+  telemetry::DurationHistogram costs, lateness;
+  ReplyReserve reserve(microseconds(200), costs, lateness);
   EXPECT_EQ(reserve.For(milliseconds(15)), microseconds(200));
   for (int i = 0; i < 10000; ++i) reserve.Record(microseconds(20));
   reserve.Update();
@@ -22,8 +22,8 @@ TEST(ReplyReserveTest, IsTheFloorUntilReplyingIsMeasuredToCostMore) {
 }
 
 TEST(ReplyReserveTest, ForgetsABadMoment) {
-  telemetry::DurationHistogram costs;
-  ReplyReserve reserve(microseconds(200), costs);
+  telemetry::DurationHistogram costs, lateness;
+  ReplyReserve reserve(microseconds(200), costs, lateness);
   for (int i = 0; i < 100; ++i) reserve.Record(milliseconds(3));
   reserve.Update();
   EXPECT_GT(reserve.p999(), milliseconds(2));
@@ -34,9 +34,21 @@ TEST(ReplyReserveTest, ForgetsABadMoment) {
   EXPECT_EQ(reserve.For(milliseconds(15)), microseconds(200));
 }
 
+TEST(ReplyReserveTest, CountsTheTimersLateness) {
+  telemetry::DurationHistogram costs, lateness;
+  ReplyReserve reserve(microseconds(200), costs, lateness);
+  for (int i = 0; i < 100; ++i) {
+    reserve.Record(milliseconds(1));
+    lateness.Record(milliseconds(2));
+  }
+  reserve.Update();
+  EXPECT_GT(reserve.For(milliseconds(50)), microseconds(2900));
+  EXPECT_LT(reserve.For(milliseconds(50)), microseconds(3100));
+}
+
 TEST(ReplyReserveTest, NeverTakesMoreThanAQuarterOfTheBudget) {
-  telemetry::DurationHistogram costs;
-  ReplyReserve reserve(microseconds(200), costs);
+  telemetry::DurationHistogram costs, lateness;
+  ReplyReserve reserve(microseconds(200), costs, lateness);
   reserve.Record(std::chrono::seconds(1));
   reserve.Update();
   EXPECT_EQ(reserve.For(milliseconds(16)), milliseconds(4));

@@ -1,8 +1,10 @@
 // punctual serve: the server, until a signal ends it.
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -55,19 +57,19 @@ int LogModels(const Engine& engine) {
 int LogStyles(const std::map<std::string, std::string>& styles, const Engine& engine) {
   int missing = 0;
   const std::vector<ModelStatus> models = engine.Models();
-  for (const auto& [style, name] : styles)
-    if (std::none_of(models.begin(), models.end(), [&](const ModelStatus& model) { return model.name == name; })) {
+  for (const auto& style : styles)
+    if (std::none_of(models.begin(), models.end(), [&](const ModelStatus& m) { return m.name == style.second; })) {
       ++missing;
       spdlog::error("styles.{}: model {} is not in the repository; its users' requests are NOT_FOUND until it is",
-                    style, name);
+                    style.first, style.second);
     }
   return missing;
 }
 
 // SIGTERM and SIGINT end it, SIGHUP reloads the models. Only the first SIGTERM or SIGINT is ours: a second one kills.
-void WaitForTheEnd(Engine& engine) {
+// Models are loaded by `reloader`: that takes seconds, and the end must not wait for it.
+void WaitForTheEnd(Engine& engine, net::thread_pool& reloader) {
   net::io_context context{1};
-  net::thread_pool reloader{1};  // loading a model takes seconds, and SIGTERM must not wait for it
   net::signal_set ends(context, SIGTERM, SIGINT);
   net::signal_set reloads(context, SIGHUP);
   const std::function<void()> await_reload = [&] {
@@ -76,7 +78,6 @@ void WaitForTheEnd(Engine& engine) {
       net::post(reloader, [&engine] {
         spdlog::info("SIGHUP: looking at the model repository");
         engine.Reload();
-        LogModels(engine);
       });
       await_reload();
     });
@@ -87,7 +88,18 @@ void WaitForTheEnd(Engine& engine) {
     context.stop();
   });
   context.run();
-  reloader.join();
+}
+
+// A connection takes a file descriptor; the usual soft limit of 1,024 is for programs that have few.
+void AllowOpenFiles(int connections) {
+  constexpr rlim_t kOthers = 512;  // models, the feed's files, libraries
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t need = static_cast<rlim_t>(connections) + kOthers;
+  if (limit.rlim_cur >= need) return;
+  limit.rlim_cur = std::min(need, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+    spdlog::warn("server.max_connections = {}, but the system allows {} open files", connections, limit.rlim_cur);
 }
 
 Result<int> Serve(const Flags& flags) {
@@ -95,21 +107,33 @@ Result<int> Serve(const Flags& flags) {
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
   const std::map<std::string, std::string> styles = engine_options.styles;
+  std::atomic<const Engine*> opened = nullptr;
+  engine_options.on_reload = [&opened](const Result<int>& changes) {
+    if (changes.has_error())
+      spdlog::error("models: {}", changes.error().message);
+    else if (const Engine* engine = opened.load())
+      LogModels(*engine);
+  };
   PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
+  opened = &engine;
   const int refused = LogModels(engine);
   const int missing = LogStyles(styles, engine);
   if (flags.check) {
+    if (engine.Models().empty()) return Fail(Code::kUnavailable, flags.config + ": is right, but there are no models");
     if (refused > 0) return Fail(Code::kUnavailable, flags.config + ": is right, but not every model could be loaded");
     if (missing > 0)
       return Fail(Code::kUnavailable, flags.config + ": a style picks a model that is not in the repository");
     std::printf("%s: all is well\n", flags.config.c_str());
     return 0;
   }
+  AllowOpenFiles(server_options.max_connections);
   PUNCTUAL_ASSIGN(auto server, http::HttpServer::Start(engine, server_options));
   for (const std::string& listener : server.listeners()) std::printf("listening on %s\n", listener.c_str());
   std::fflush(stdout);
-  WaitForTheEnd(engine);
+  net::thread_pool reloader{1};
+  WaitForTheEnd(engine, reloader);
   server.Shutdown();
+  reloader.join();
   spdlog::info("stopped");
   return 0;
 }

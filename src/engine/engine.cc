@@ -49,7 +49,7 @@ class Engine::Impl {
       : options_(std::move(options)),
         users_(std::move(users)),
         metrics_(registry_, users_.tiers()),
-        reserve_(options_.reply_reserve, metrics_.reply_cost()),
+        reserve_(options_.reply_reserve, metrics_.reply_cost(), metrics_.timer_lateness()),
         market_({options_.market_symbols, options_.market_history}, Clock::Real()),
         keys_(options_.cache_secret),
         memory_(options_.memory_cache_bytes, Clock::Real()),
@@ -90,8 +90,16 @@ class Engine::Impl {
   }
 
   void Reload() {
-    if (auto reloaded = repository_.Reload(); reloaded.has_value() && *reloaded != 0)
-      metrics_.AddModels(*repository_.Models());
+    MutexLock lock(reload_mutex_);
+    const Result<int> changes = repository_.Reload();
+    if (changes.has_value() && *changes == 0) {
+      reload_failed_ = false;
+      return;
+    }
+    metrics_.AddModels(*repository_.Models());
+    // A folder that stays away is said once, not at every look.
+    if (options_.on_reload && !(changes.has_error() && reload_failed_)) options_.on_reload(changes);
+    reload_failed_ = changes.has_error();
   }
 
   Result<void> Forget(std::string_view symbol) {
@@ -147,6 +155,8 @@ class Engine::Impl {
   WorkerPool pool_;
   Repository repository_;
 
+  Mutex reload_mutex_;
+  bool reload_failed_ GUARDED_BY(reload_mutex_) = false;
   Mutex housekeeping_mutex_;
   CondVar housekeeping_wake_;
   bool stopping_ GUARDED_BY(housekeeping_mutex_) = false;
@@ -160,10 +170,16 @@ void Engine::Impl::AddGauges() {
                      [this] { return static_cast<double>(memory_.Stats().bytes); });
   registry_.AddGauge("punctual_memory_cache_entries", "Answers the memory cache holds", {},
                      [this] { return static_cast<double>(memory_.Stats().entries); });
-  registry_.AddGauge("punctual_memory_cache_evictions", "Answers evicted from the memory cache since the start", {},
-                     [this] { return static_cast<double>(memory_.Stats().evictions); });
-  registry_.AddGauge("punctual_market_snapshots", "Books published since the start", {},
-                     [this] { return static_cast<double>(market_.snapshot_count()); });
+  registry_.AddCounter("punctual_memory_cache_evictions_total", "Answers evicted from the memory cache", {},
+                       [this] { return static_cast<double>(memory_.Stats().evictions); });
+  registry_.AddCounter("punctual_memory_cache_hits_total", "Look-ups that the memory cache answered", {},
+                       [this] { return static_cast<double>(memory_.Stats().hits); });
+  registry_.AddCounter("punctual_memory_cache_misses_total", "Look-ups that the memory cache could not answer", {},
+                       [this] { return static_cast<double>(memory_.Stats().misses); });
+  registry_.AddCounter("punctual_market_snapshots_total", "Books published", {},
+                       [this] { return static_cast<double>(market_.snapshot_count()); });
+  registry_.AddGauge("punctual_market_symbols", "Symbols that have a state", {},
+                     [this] { return static_cast<double>(market_.Symbols().size()); });
   registry_.AddGauge("punctual_reply_reserve_seconds", "p99.9 of what replying cost lately", {},
                      [this] { return static_cast<double>(reserve_.p999().count()) / 1e9; });
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -125,6 +126,9 @@ TEST_F(EngineTest, BooksInTheRequestAreAnsweredWithoutTouchingTheState) {
   ExpectLinear(answer, 9);
   EXPECT_EQ(engine.Predict(request).value().source, Source::kL1);
   EXPECT_EQ(engine.Stats().snapshots, 0u);
+  request.market[0].sequence = 0;
+  request.market[0].exchange_time_ns = 0;
+  EXPECT_FALSE(engine.Predict(request).value().as_of.has_value()) << "the book does not say";
 }
 
 TEST_F(EngineTest, TensorsMayLeaveOutTheBatchDimension) {
@@ -182,6 +186,11 @@ TEST_F(EngineTest, WrongRequestsNameTheField) {
   request.market = {Book(1)};
   request.market[0].levels[0].ask_price = 98;
   refused(request, Code::kInvalidArgument, "market[0]");
+  request.market = {Book(2), Book(1)};
+  refused(request, Code::kInvalidArgument, "market[1].seq: falls; give the oldest book first");
+  request.market = {Book(1)};
+  request.market[0].level_count = 1;
+  refused(request, Code::kInvalidArgument, "market[0]: has 1 levels, model m needs 2");
 }
 
 TEST_F(EngineTest, ALongerDeadlineIsCutToTheTiersAndAShorterOneCounts) {
@@ -295,6 +304,31 @@ TEST_F(EngineTest, AFollowerWhoseTimeRunsOutTakesItsOwnLadder) {
   EXPECT_EQ(leader.get_future().get().value().source, Source::kModel);
 }
 
+TEST_F(EngineTest, WhatHasNotBegunByItsAnswerByNeverDoes) {
+  AddGated();
+  options_.workers = 1;
+  Engine engine = Open();
+  const auto ask = [&](std::uint64_t sequence, Duration budget) {
+    PredictRequest request = Of("");
+    request.market = {Book(sequence, static_cast<double>(sequence))};
+    request.budget = budget;
+    auto promise = std::make_shared<std::promise<Result<Prediction>>>();
+    engine.PredictAsync(request, [promise](Result<Prediction> answer) { promise->set_value(std::move(answer)); });
+    return promise->get_future();
+  };
+  gate_.Close();
+  auto first = ask(1, std::chrono::seconds(20));  // holds the only worker
+  while (engine.Stats().queued != 0) std::this_thread::yield();
+  std::vector<std::future<Result<Prediction>>> expired;
+  for (std::uint64_t i = 2; i <= 20; ++i) expired.push_back(ask(i, milliseconds(1)));
+  for (auto& answer : expired) EXPECT_EQ(answer.get().error().code, Code::kUnavailable);
+  auto living = ask(100, std::chrono::seconds(20));
+  gate_.Open();
+  EXPECT_EQ(first.get().value().source, Source::kModel);
+  EXPECT_EQ(living.get().value().source, Source::kModel);
+  EXPECT_THAT(engine.metrics().PrometheusText(), HasSubstr("punctual_inference_seconds_count{model=\"m\"} 2\n"));
+}
+
 TEST_F(EngineTest, AnAnswerThatIsNotFiniteIsNoAnswer) {
   repository_.AddModel("m", "1", test::ImbalanceManifest(2), test::LogModel(2));
   Engine engine = Open();
@@ -360,6 +394,40 @@ TEST_F(EngineTest, AReplacedVersionIsNoLastKnownGood) {
   hurried.budget = milliseconds(2);
   EXPECT_EQ(engine.Predict(hurried).error().code, Code::kUnavailable);
   gate_.Open();
+}
+
+TEST_F(EngineTest, ARepositoryThatCannotBeReadLeavesWhatServes) {
+  AddLinear();
+  std::vector<std::string> errors;
+  options_.on_reload = [&](const Result<int>& changes) {
+    if (changes.has_error()) errors.push_back(changes.error().message);
+  };
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  std::filesystem::rename(repository_.path(), repository_.path() + ".away");
+  engine.Reload();
+  engine.Reload();
+  std::filesystem::rename(repository_.path() + ".away", repository_.path());
+  EXPECT_EQ(errors.size(), 1u) << "said once";
+  EXPECT_TRUE(engine.Predict(Of("A")).has_value());
+}
+
+TEST_F(EngineTest, AModelFolderWithoutAManifestIsReported) {
+  AddLinear();
+  repository_.Write("forgotten/1/model.onnx", "x");
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models().size(), 2u);
+  EXPECT_THAT(engine.Models()[0].error, HasSubstr("forgotten/model.toml"));
+}
+
+TEST_F(EngineTest, SignalsPastTheirAgeAreNotGiven) {
+  AddGated();
+  repository_.Write("m/model.toml", test::ImbalanceManifest(2, "signal_max_age_ms = 1000\n"));
+  repository_.Write(
+      "m/1/signals.csv",
+      "symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nA,1700000000000000000,1,0,0\n");
+  Engine engine = Open();
+  EXPECT_EQ(engine.Predict(Of("A")).error().code, Code::kUnavailable);
 }
 
 TEST_F(EngineTest, ALadderWithoutMemoryComputesEachTime) {

@@ -50,6 +50,18 @@ Result<void> AskBooks(Question& question, const PredictRequest& request, const Q
   for (std::size_t i = 0; i < request.market.size(); ++i)
     if (auto valid = Validate(request.market[i]); valid.has_error())
       return Invalid("market[" + std::to_string(i) + "]." + valid.error().message);
+  for (std::size_t i = 1; i < request.market.size(); ++i) {
+    const BookSnapshot &before = request.market[i - 1], &book = request.market[i];
+    const std::string where = "market[" + std::to_string(i) + "]";
+    if (book.sequence < before.sequence) return Invalid(where + ".seq: falls; give the oldest book first");
+    if (book.exchange_time_ns < before.exchange_time_ns)
+      return Invalid(where + ".time_ns: falls; give the oldest book first");
+  }
+  const int levels = question.model->features()->levels();
+  for (std::size_t i = 0; i < request.market.size(); ++i)
+    if (request.market[i].level_count < levels)
+      return Invalid("market[" + std::to_string(i) + "]: has " + std::to_string(request.market[i].level_count) +
+                     " levels, model " + question.model->identity()->model + " needs " + std::to_string(levels));
   question.window = Window::Of(request.market, now);
   CheckWindow(question, context.keys, now);
   // Nothing will fill a request's own window later: this is the asker's to mend.

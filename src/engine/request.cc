@@ -74,13 +74,16 @@ Request::RungReport Request::TryMemory() {
 
 Request::RungReport Request::TryCoalesced() {
   if (!question_.key) return Missed(Source::kCoalesced);
-  lead_ = services_.flights.JoinOrLead(*question_.key, [self = shared_from_this()](const Result<CachedAnswer>& landed) {
-    if (landed.has_value())
-      self->Handle(LadderEvent::kAnswered, Source::kCoalesced, self->Exact(Source::kCoalesced, *landed));
-    else
-      self->Handle(LadderEvent::kMissed, Source::kCoalesced, Missed(Source::kCoalesced));
-  });
-  if (!lead_.leads()) return {LadderEvent::kPending, Source::kCoalesced};
+  // Not into lead_ at once: the waiter may be called, and take its next rung, while this still returns.
+  FlightLead lead =
+      services_.flights.JoinOrLead(*question_.key, [self = shared_from_this()](const Result<CachedAnswer>& landed) {
+        if (landed.has_value())
+          self->Handle(LadderEvent::kAnswered, Source::kCoalesced, self->Exact(Source::kCoalesced, *landed));
+        else
+          self->Handle(LadderEvent::kMissed, Source::kCoalesced, Missed(Source::kCoalesced));
+      });
+  if (!lead.leads()) return {LadderEvent::kPending, Source::kCoalesced};
+  lead_ = std::move(lead);
   // A flight may have landed between our look into the cache and our lead.
   if (question_.model->manifest().HasRung(Source::kL1))
     if (auto found = services_.memory.Get(*question_.key)) {
@@ -94,6 +97,11 @@ Request::RungReport Request::TryModel() {
   if (!question_.key) return Missed(Source::kModel, question_.cannot_compute.message);
   if (question_.model->runs_inline()) return ComputeAndKeep();
   const bool queued = services_.pool.Submit(times_.answer_by, [self = shared_from_this()] {
+    // Earliest deadline first would serve the dead before the living: what has not begun by its answer-by never does.
+    if (self->services_.clock.Now() >= self->times_.answer_by) {
+      self->lead_ = {};
+      return self->Handle(LadderEvent::kMissed, Source::kModel, {});
+    }
     RungReport report = self->ComputeAndKeep();
     self->Handle(report.event, Source::kModel, std::move(report));
     self->lead_ = {};
@@ -106,7 +114,8 @@ Request::RungReport Request::TryModel() {
 Request::RungReport Request::ComputeAndKeep() {
   const TimePoint begin = services_.clock.Now();
   Result<Outputs> outputs = Compute(question_);
-  services_.metrics.CountInference(*question_.model, services_.clock.Now() - begin, outputs.has_error());
+  services_.metrics.CountInference(*question_.model, services_.clock.Now() - begin,
+                                   outputs.has_error() && outputs.error().code == Code::kInternal);
   if (outputs.has_error()) {
     lead_.Land(outputs.error());
     return Missed(Source::kModel, outputs.error().message);
@@ -141,11 +150,14 @@ Request::RungReport Request::TryStale() {
 Request::RungReport Request::TrySignal() {
   const auto signal = question_.model->signals().find(question_.symbol);
   if (signal == question_.model->signals().end()) return Missed(Source::kSignal);
+  const Duration age(UnixTimeNs() - signal->second.computed_at_ns);
+  const Duration max_age = question_.model->manifest().signal_max_age;
+  if (max_age > Duration::zero() && age > max_age) return Missed(Source::kSignal);
   return {LadderEvent::kAnswered,
           Source::kSignal,
           {signal->second.outputs, question_.model->identity()},
           std::nullopt,
-          Duration(UnixTimeNs() - signal->second.computed_at_ns),
+          age,
           ""};
 }
 
@@ -155,7 +167,8 @@ Request::RungReport Request::Exact(Source rung, CachedAnswer answer) const {
   RungReport report{LadderEvent::kAnswered, rung, std::move(answer), std::nullopt, std::nullopt, ""};
   if (question_.about != Question::About::kTensors) {
     const StoredSnapshot& newest = question_.window.newest();
-    report.as_of = AsOf{newest.book.sequence, AsOfTime(newest.book)};
+    const AsOf as_of{newest.book.sequence, AsOfTime(newest.book)};
+    if (as_of.sequence != 0 || as_of.time_ns != 0) report.as_of = as_of;  // a request's books need not say
     report.age = services_.clock.Now() - newest.arrived;
   }
   return report;

@@ -45,6 +45,8 @@ class FeaturePlan {
   static Result<FeaturePlan> Make(const FeatureSpec& spec);
 
   int window() const { return window_; }
+  // Levels that every book must have.
+  int levels() const { return levels_; }
   std::size_t columns() const { return columns_.size(); }
   // Snapshots it needs: the window and what its columns look back at.
   std::size_t history() const { return history_; }

@@ -8,6 +8,7 @@ namespace punctual {
 
 namespace {
 
+constexpr Duration kLongest = std::chrono::hours(24 * 365);
 constexpr Source kRungs[] = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
 
 void ReadLadder(ConfigTable& root, Manifest& manifest) {
@@ -60,9 +61,9 @@ Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
   root.Get("variant", manifest.variant);
   if (manifest.variant != "fp32" && manifest.variant != "bf16") root.Refuse("variant", "must be \"fp32\" or \"bf16\"");
   ReadLadder(root, manifest);
-  root.GetMs("max_age_ms", manifest.max_age, Duration(1), std::chrono::hours(24 * 365));
-  if (auto cache = root.Table("cache"))
-    cache->GetMs("ttl_ms", manifest.cache_ttl, Duration(0), std::chrono::hours(24 * 365));
+  root.GetMs("max_age_ms", manifest.max_age, Duration(1), kLongest);
+  root.GetMs("signal_max_age_ms", manifest.signal_max_age, Duration(0), kLongest);
+  if (auto cache = root.Table("cache")) cache->GetMs("ttl_ms", manifest.cache_ttl, Duration(0), kLongest);
   if (auto features = root.Table("features")) ReadFeatures(*features, manifest);
   for (ConfigTable& table : root.Tables("outputs")) {
     OutputDeclaration output;

@@ -26,6 +26,7 @@ struct Manifest {
   // In order of preference; see answer/ladder.h.
   std::vector<Source> ladder = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
   Duration max_age = std::chrono::seconds(5);  // no answer is about older books
+  Duration signal_max_age{};                   // older signals are not given; 0: they are, whatever their age
   Duration cache_ttl = std::chrono::seconds(300);
   std::string feature_input;               // the input that `features` fill
   std::optional<FeatureSpec> features;     // none: the model takes tensors only

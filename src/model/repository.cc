@@ -30,7 +30,8 @@ Result<std::string> ReadFile(const fs::path& path) {
 std::vector<std::string> VersionsOf(const fs::path& folder) {
   std::vector<std::pair<std::uint64_t, std::string>> versions;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (fs::directory_iterator it(folder, error), end_of_folder; !error && it != end_of_folder; it.increment(error)) {
+    const fs::directory_entry& entry = *it;
     const std::string name = entry.path().filename().string();
     std::uint64_t number = 0;
     const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -112,12 +113,16 @@ Result<int> Repository::Reload() {
   const std::shared_ptr<const View> before = view_.Get();
   auto view = std::make_shared<View>();
   int changes = 0;
-  for (const auto& directory : fs::directory_iterator(path_, error)) {
-    const std::string name = directory.path().filename().string();
-    if (!fs::exists(directory.path() / "model.toml", error)) continue;
+  fs::directory_iterator it(path_, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+    const fs::path directory = it->path();
+    const std::string name = directory.filename().string();
+    // Any other folder is none of ours; one with a version is a model whose manifest was forgotten, and is refused.
+    std::error_code ignored;
+    if (!fs::exists(directory / "model.toml", ignored) && VersionsOf(directory).empty()) continue;
     const auto known = before->find(name);
     const RepositoryEntry* entry_before = known == before->end() ? nullptr : &known->second;
-    std::string fingerprint = Fingerprint(directory.path().string());
+    std::string fingerprint = Fingerprint(directory.string());
     if (entry_before != nullptr && fingerprints_[name] == fingerprint) {
       view->emplace(name, *entry_before);
       continue;
@@ -126,6 +131,8 @@ Result<int> Repository::Reload() {
     fingerprints_[name] = std::move(fingerprint);
     ++changes;
   }
+  // A folder that could not be read to its end is not one without models: what serves goes on.
+  if (error) return Fail(Code::kUnavailable, path_ + ": cannot be read: " + error.message());
   for (const auto& [name, entry] : *before)
     if (!view->contains(name)) {
       fingerprints_.erase(name);

@@ -49,7 +49,7 @@ class ServedModel {
   const std::optional<FeaturePlan>& features() const { return features_; }
   const Signals& signals() const { return signals_; }
   bool runs_inline() const { return runs_inline_; }
-  // p99 of one inference, measured at load, features not included.
+  // p99 of one inference, measured at load, features included.
   Duration expected() const { return expected_; }
 
   // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
@@ -88,6 +88,7 @@ class ServedModel {
   Result<void> BindOutputs(const std::string& where);
   Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
   Result<void> MakeSessions(const LoadOptions& options);
+  Result<Duration> Calibrate(Session& session) const;
   Error NoFreeSession() const;
   Result<Outputs> TakeOutputs(const Session& session) const;
 

@@ -64,7 +64,7 @@ Registry::Metric& Registry::FindOrAdd(const std::string& name, const std::string
   family.help = help;
   for (Metric& metric : family.metrics)
     if (metric.labels == labels) return metric;
-  family.metrics.push_back({labels, nullptr, nullptr, nullptr});
+  family.metrics.push_back({labels, nullptr, nullptr, nullptr, false});
   return family.metrics.back();
 }
 
@@ -85,7 +85,15 @@ DurationHistogram& Registry::AddHistogram(const std::string& name, const std::st
 void Registry::AddGauge(const std::string& name, const std::string& help, const Labels& labels,
                         std::function<double()> read) {
   MutexLock lock(mutex_);
-  FindOrAdd(name, help, labels).gauge = std::move(read);
+  FindOrAdd(name, help, labels).read = std::move(read);
+}
+
+void Registry::AddCounter(const std::string& name, const std::string& help, const Labels& labels,
+                          std::function<double()> read) {
+  MutexLock lock(mutex_);
+  Metric& metric = FindOrAdd(name, help, labels);
+  metric.read = std::move(read);
+  metric.counts = true;
 }
 
 std::string Registry::PrometheusText() const {
@@ -104,9 +112,12 @@ std::string Registry::PrometheusText() const {
         } else if (metric.counter) {
           out.type = prometheus::MetricType::Counter;
           client.counter.value = static_cast<double>(metric.counter->Value());
+        } else if (metric.counts) {
+          out.type = prometheus::MetricType::Counter;
+          client.counter.value = metric.read();
         } else {
           out.type = prometheus::MetricType::Gauge;
-          client.gauge.value = metric.gauge();
+          client.gauge.value = metric.read();
         }
         for (const auto& [key, value] : metric.labels) client.label.push_back({key, value});
         out.metric.push_back(std::move(client));

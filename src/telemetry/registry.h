@@ -64,6 +64,9 @@ class Registry {
   // registry.
   void AddGauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
 
+  // The same for what is counted elsewhere; `read` never goes back.
+  void AddCounter(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
+
   // The text exposition format, version 0.0.4.
   std::string PrometheusText() const;
 
@@ -72,7 +75,8 @@ class Registry {
     Labels labels;
     std::unique_ptr<Counter> counter;
     std::unique_ptr<DurationHistogram> histogram;
-    std::function<double()> gauge;
+    std::function<double()> read;
+    bool counts = false;  // what `read` gives is a counter
   };
   struct Family {
     std::string help;

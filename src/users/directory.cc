@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "base/text.h"
+
 namespace punctual {
 
 Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>& tier_budgets,
@@ -39,8 +41,7 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
 Result<User> UserDirectory::Find(std::string_view name) const {
   const auto found = users_.find(name);
   if (found == users_.end())
-    return Fail(Code::kNotFound,
-                "user: \"" + std::string(name.substr(0, 64)) + "\" is not known; add it under [users]");
+    return Fail(Code::kNotFound, "user: \"" + std::string(CutText(name, 64)) + "\" is not known; add it under [users]");
   return found->second;
 }
 

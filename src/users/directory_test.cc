@@ -34,6 +34,12 @@ TEST(UserDirectoryTest, AnUnknownUserIsNotFoundAndNamed) {
   EXPECT_THAT(directory.Find("ghost").error().message, HasSubstr("\"ghost\""));
 }
 
+TEST(UserDirectoryTest, ALongNameIsCutBetweenCharacters) {
+  const auto directory = UserDirectory::Make(kTiers, kStyles, {}).value();
+  const std::string message = directory.Find(std::string(63, 'a') + "\u00e9").error().message;
+  EXPECT_THAT(message, HasSubstr(std::string(63, 'a') + "\""));
+}
+
 TEST(UserDirectoryTest, WhatIsNotDeclaredIsRefusedByName) {
   EXPECT_THAT(UserDirectory::Make(kTiers, kStyles, {{"u", "gold", "swing"}}).error().message, HasSubstr("\"gold\""));
   EXPECT_THAT(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "zen"}}).error().message, HasSubstr("\"zen\""));

@@ -147,7 +147,7 @@ def test_the_metrics_say_what_the_stats_say(client, asked):
     for model in STYLES.values():
         assert text.value("punctual_inference_seconds_count", model=model) == 1
         assert text.value("punctual_inference_failures_total", model=model) == 0
-    assert text.value("punctual_market_snapshots") == 102
+    assert text.value("punctual_market_snapshots_total") == 102
     assert text.value("punctual_memory_cache_entries") == 3
     assert text.value("punctual_http_connections") == 1
 

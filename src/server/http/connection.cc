@@ -193,6 +193,8 @@ void Connection::RefuseRequest(int status, const Error& error) {
 void Connection::OnFinished(Exchange& exchange) {
   exchange.ready = true;
   if (closed_) return;
+  // Waiting behind an answer that is not ready is no cost of replying.
+  exchange.measures_reply = exchange.prediction.has_value() && queue_.front() == &exchange;
   Api::CompletePrediction(exchange);
   if (alone_ == &exchange) alone_ = nullptr;
   if (!handling_) Advance();

@@ -70,7 +70,7 @@ void Connection::AppendAnswer(Exchange& exchange, bool last) {
   out_ += "\r\n\r\n";
   if (!exchange.head_only) out_ += exchange.body;
   if (closes) close_after_write_ = true;
-  if (exchange.prediction) replies_.push_back(exchange.ready_at);
+  if (exchange.measures_reply) replies_.push_back(exchange.ready_at);
 }
 
 void Connection::CountAnswer(int status) {
@@ -85,6 +85,7 @@ void Connection::Write() {
   written_ = socket_.write_some(net::buffer(out_), error);
   if (error && error != net::error::would_block && error != net::error::try_again) return Close();
   if (written_ == out_.size()) return OnWritten();
+  replies_.clear();  // how slowly a peer reads is no cost of ours
   writing_ = true;
   write_began_ = std::chrono::steady_clock::now();
   WriteRest();

@@ -22,7 +22,7 @@ void Exchange::Reset() {
   content_type = kJson;
   allow = {};
   TrimAndClear(body);
-  interim = head_only = close = keep_alive = ready = false;
+  interim = head_only = close = keep_alive = ready = measures_reply = false;
   prediction.reset();
   TrimAndClear(request_body);
 }

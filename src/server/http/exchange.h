@@ -28,8 +28,9 @@ struct Exchange {
   bool keep_alive = false;  // said explicitly: to HTTP/1.0
   // A prediction is made into the body on the connection's own thread.
   std::optional<Result<Prediction>> prediction;
-  TimePoint ready_at{};  // of a prediction
-  bool ready = false;    // read and written on the connection's thread
+  TimePoint ready_at{};         // of a prediction
+  bool measures_reply = false;  // ready_at counts: it waits for no other answer
+  bool ready = false;           // read and written on the connection's thread
 
   // While it is not ready, it keeps its connection alive.
   std::shared_ptr<Connection> connection;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
+
 namespace punctual::http {
 
 static_assert(PaddedText::kPadding >= simdjson::SIMDJSON_PADDING);
@@ -32,7 +34,7 @@ void JsonPath::AppendTo(std::string& text) const {
   }
   if (!text.empty()) text += '.';
   constexpr std::size_t kShown = 64;  // a name from outside may be as long as the body
-  text.append(key_.substr(0, kShown));
+  text.append(CutText(key_, kShown));
   if (key_.size() > kShown) text.append("...");
 }
 
