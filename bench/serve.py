@@ -130,7 +130,7 @@ def holds(server: Server, rate: float, seconds: float, need: float = 0.999) -> t
 
 def capacities(servers: list[Server], seconds: float) -> dict[str, tuple[float, dict]]:
     """The highest rate each server holds, found by raising the rates in turns (interleaved), then halving the gap."""
-    state = {s.name: {"ok": 0.0, "slo": None, "next": 8000.0 if s.name != "node" else 1000.0, "bad": None} for s in servers}
+    state = {s.name: {"ok": 0.0, "slo": None, "next": 16000.0 if s.name != "node" else 1500.0, "bad": None} for s in servers}
     while True:
         moved = False
         for server in servers:
