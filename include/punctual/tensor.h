@@ -57,6 +57,9 @@ class Tensor {
   std::vector<std::byte> bytes_;  // from operator new: aligned for every DType
 };
 
+// True if every number is finite (whole numbers are).
+bool AllFinite(const Tensor& tensor);
+
 struct NamedTensor {
   std::string name;
   Tensor tensor;

@@ -1,16 +1,11 @@
-#include "punctual/engine.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <future>
 #include <thread>
 
-#include "support/gated_backend.h"
-#include "support/onnx_models.h"
-#include "support/temporary_repository.h"
+#include "engine/engine_under_test.h"
 #include "telemetry/registry.h"
 
 namespace punctual {
@@ -18,63 +13,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-
-BookSnapshot Book(std::uint64_t sequence, double ask_size = 2) {
-  BookSnapshot book;
-  book.sequence = sequence;
-  book.exchange_time_ns = 1'700'000'000'000'000'000 + static_cast<std::int64_t>(sequence);
-  book.level_count = 2;
-  book.levels[0] = {101, ask_size, 99, 3};
-  book.levels[1] = {102, 4, 98, 5};
-  return book;
-}
-
-// What ImbalanceManifest(2) makes of Book.
-std::vector<float> FeaturesOf(double ask_size) {
-  return {static_cast<float>((3 - ask_size) / (3 + ask_size)),
-          static_cast<float>((8 - ask_size - 4) / (8 + ask_size + 4))};
-}
-
-class EngineTest : public ::testing::Test {
- protected:
-  EngineTest() {
-    options_.model_repository = repository_.path();
-    options_.reload_poll = Duration(0);
-    options_.tiers = {{"premium", {milliseconds(15)}}, {"patient", {std::chrono::seconds(20)}}};
-    options_.styles = {{"day", "m"}};
-    options_.users = {{"u1", "premium", "day"}, {"u2", "patient", "day"}};
-    options_.workers = 2;
-  }
-  void AddLinear(const std::string& version = "1", double weight = 1, const std::string& more = "") {
-    repository_.AddModel("m", version, test::ImbalanceManifest(2, more), test::LinearModel(2, 3, weight));
-  }
-  // Each inference waits for the gate, on the worker pool.
-  void AddGated() { AddLinear("1", 1, "backend = \"gated\"\n"); }
-  Engine Open() { return Engine::Open(options_).value(); }
-
-  static PredictRequest Of(const std::string& symbol, const std::string& user = "u2") {
-    PredictRequest request;
-    request.user = user;
-    request.symbol = symbol;
-    return request;
-  }
-  static PredictRequest Tensors(std::vector<float> values, Shape shape) {
-    PredictRequest request;
-    request.user = "u2";
-    request.inputs.push_back({"book", Tensor::Float32(std::move(shape), values)});
-    return request;
-  }
-  static void ExpectLinear(const Prediction& prediction, double ask_size, double weight = 1) {
-    const auto expected = test::LinearModelReference(FeaturesOf(ask_size), 3, weight);
-    const auto got = prediction.outputs->at(0).tensor.values<float>();
-    ASSERT_EQ(got.size(), 3u);
-    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(got[i], expected[i], 1e-6);
-  }
-
-  test::Gate gate_;
-  test::TemporaryRepository repository_;
-  EngineOptions options_;
-};
 
 TEST_F(EngineTest, AnswersFromTheModelThenFromMemoryAndSaysSo) {
   AddLinear("3");
@@ -351,75 +289,6 @@ TEST_F(EngineTest, AFullQueueGoesToTheNextRung) {
   EXPECT_THAT(answer.error().message, HasSubstr("queue of the worker pool is full"));
 }
 
-TEST_F(EngineTest, ReloadServesTheNewVersionAndNeverAnOldAnswer) {
-  AddLinear("1", 1);
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
-  AddLinear("2", 5);
-  engine.Reload();
-  Prediction answer = engine.Predict(Of("A")).value();
-  EXPECT_EQ(answer.identity->version, "2");
-  EXPECT_EQ(answer.source, Source::kModel);
-  ExpectLinear(answer, 2, 5);
-  // The same version number with other bytes is another model.
-  AddLinear("2", 9);
-  engine.Reload();
-  answer = engine.Predict(Of("A")).value();
-  EXPECT_EQ(answer.source, Source::kModel);
-  ExpectLinear(answer, 2, 9);
-}
-
-TEST_F(EngineTest, TheSameFileUnderANewNumberAnswersUnderThatNumber) {
-  AddLinear("1");
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
-  AddLinear("2");
-  engine.Reload();
-  const Prediction answer = engine.Predict(Of("A")).value();
-  EXPECT_EQ(answer.source, Source::kL1);
-  EXPECT_EQ(answer.identity->version, "2");
-}
-
-TEST_F(EngineTest, AReplacedVersionIsNoLastKnownGood) {
-  AddGated();
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
-  AddLinear("2", 5, "backend = \"gated\"\n");
-  engine.Reload();
-  gate_.Close();
-  PredictRequest hurried = Of("A");
-  hurried.budget = milliseconds(2);
-  EXPECT_EQ(engine.Predict(hurried).error().code, Code::kUnavailable);
-  gate_.Open();
-}
-
-TEST_F(EngineTest, ARepositoryThatCannotBeReadLeavesWhatServes) {
-  AddLinear();
-  std::vector<std::string> errors;
-  options_.on_reload = [&](const Result<int>& changes) {
-    if (changes.has_error()) errors.push_back(changes.error().message);
-  };
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  std::filesystem::rename(repository_.path(), repository_.path() + ".away");
-  engine.Reload();
-  engine.Reload();
-  std::filesystem::rename(repository_.path() + ".away", repository_.path());
-  EXPECT_EQ(errors.size(), 1u) << "said once";
-  EXPECT_TRUE(engine.Predict(Of("A")).has_value());
-}
-
-TEST_F(EngineTest, AModelFolderWithoutAManifestIsReported) {
-  AddLinear();
-  repository_.Write("forgotten/1/model.onnx", "x");
-  Engine engine = Open();
-  ASSERT_EQ(engine.Models().size(), 2u);
-  EXPECT_THAT(engine.Models()[0].error, HasSubstr("forgotten/model.toml"));
-}
-
 TEST_F(EngineTest, SignalsPastTheirAgeAreNotGiven) {
   AddGated();
   repository_.Write("m/model.toml", test::ImbalanceManifest(2, "signal_max_age_ms = 1000\n"));
@@ -436,87 +305,6 @@ TEST_F(EngineTest, ALadderWithoutMemoryComputesEachTime) {
   ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
   EXPECT_EQ(engine.Stats().cache_entries, 0u);
-}
-
-TEST_F(EngineTest, ABrokenVersionIsReportedAndTheOneBeforeGoesOn) {
-  AddLinear("1");
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  repository_.Write("m/2/model.onnx", "no model");
-  engine.Reload();
-  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "1");
-  ASSERT_EQ(engine.Models().size(), 1u);
-  EXPECT_THAT(engine.Models()[0].error, HasSubstr("m/2/model.onnx"));
-  EXPECT_EQ(engine.Models()[0].version, "1");
-  repository_.Remove("m/2");
-  engine.Reload();
-  EXPECT_EQ(engine.Models()[0].error, "");
-}
-
-TEST_F(EngineTest, AModelThatDoesNotFitItsManifestIsRefusedWithTheReason) {
-  const auto error = [&](const std::string& manifest) {
-    repository_.AddModel("m", "1", manifest, test::LinearModel(2, 3));
-    Engine engine = Open();
-    return engine.Models().at(0).error;
-  };
-  EXPECT_THAT(error(test::ImbalanceManifest(3)), HasSubstr("1 x 3 float32 do not fit the input, FP32 [1,2]"));
-  EXPECT_THAT(error(test::ImbalanceManifest(2, "variant = \"fp8\"")), HasSubstr("model.toml:1: variant"));
-  EXPECT_THAT(error(test::ImbalanceManifest(2, "bakend = \"x\"")), HasSubstr("bakend: no such option"));
-  EXPECT_THAT(error(test::ImbalanceManifest(2, "backend = \"x\"")), HasSubstr("openvino"));
-  EXPECT_THAT(error(test::ImbalanceManifest(2, "ladder = [\"l1\"]")), HasSubstr("must have the rung \"model\""));
-  EXPECT_THAT(error(test::ImbalanceManifest(2) + "[[outputs]]\nname = \"y\"\n"), HasSubstr("no output \"y\""));
-  EXPECT_THAT(error("[features]\ninput = \"x\"\ncolumns = [\"mid\", \"spread\"]\n"), HasSubstr("called \"book\""));
-  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"moon\"]\n"), HasSubstr("moon"));
-  EXPECT_THAT(error("[features]\ninput = \"book\"\ncolumns = [\"mid\", \"return_500_bp\"]\n"),
-              HasSubstr("market.history"));
-}
-
-TEST_F(EngineTest, AskingAModelThatCouldNotBeLoadedSaysWhy) {
-  repository_.AddModel("m", "1", test::ImbalanceManifest(2), "no model");
-  Engine engine = Open();
-  const auto answer = engine.Predict(Of("A"));
-  EXPECT_EQ(answer.error().code, Code::kFailedPrecondition);
-  EXPECT_THAT(answer.error().message, HasSubstr("m/1/model.onnx"));
-}
-
-TEST_F(EngineTest, RequestsDuringReloadsAreAllAnswered) {
-  AddLinear("1");
-  Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  std::atomic<bool> stop = false;
-  std::atomic<int> asked = 0;
-  std::vector<std::thread> askers;
-  for (int t = 0; t < 2; ++t)
-    askers.emplace_back([&, t] {
-      std::uint64_t sequence = 2;
-      while (!stop) {
-        if (t == 0) {
-          ASSERT_TRUE(engine.Publish("A", Book(sequence, static_cast<double>(sequence % 50 + 1))).has_value());
-        }
-        ++sequence;
-        const auto answer = engine.Predict(Of("A"));
-        ASSERT_TRUE(answer.has_value()) << answer.error().message;
-        ASSERT_FALSE(answer->degraded);
-        ++asked;
-      }
-    });
-  for (int version = 2; version <= 5; ++version) {
-    AddLinear(std::to_string(version), version);
-    engine.Reload();
-  }
-  stop = true;
-  for (auto& asker : askers) asker.join();
-  EXPECT_GT(asked, 0);
-  EXPECT_EQ(engine.Predict(Of("A")).value().identity->version, "5");
-}
-
-TEST_F(EngineTest, APollingEngineNoticesANewVersionByItself) {
-  AddLinear("1");
-  options_.reload_poll = milliseconds(10);
-  Engine engine = Open();
-  AddLinear("2");
-  for (int i = 0; i < 1000 && engine.Models()[0].version != "2"; ++i) std::this_thread::sleep_for(milliseconds(10));
-  EXPECT_EQ(engine.Models()[0].version, "2");
 }
 
 TEST_F(EngineTest, EndingAnswersWhatWasAdmitted) {

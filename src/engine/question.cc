@@ -1,7 +1,6 @@
 #include "engine/question.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace punctual {
 
@@ -68,15 +67,6 @@ Result<void> AskBooks(Question& question, const PredictRequest& request, const Q
   if (question.cannot_compute.code == Code::kFailedPrecondition)
     return Invalid("market: " + question.cannot_compute.message);
   return {};
-}
-
-bool AllFinite(const Tensor& tensor) {
-  const auto finite = [](auto values) {
-    return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
-  };
-  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
-  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
-  return true;
 }
 
 // A shape without its dimensions of 1 in front.

@@ -1,7 +1,6 @@
 #include "model/served_model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/histogram.h"
@@ -49,15 +48,6 @@ Window CalibrationWindow(const FeaturePlan& plan) {
       book.levels[static_cast<std::size_t>(i)] = {100.0 + 0.01 * (i + 1), 1.0 + i, 100.0 - 0.01 * (i + 1), 2.0 + i};
   }
   return Window::Of(books, TimePoint());
-}
-
-bool AllFinite(const Tensor& tensor) {
-  const auto finite = [](auto values) {
-    return std::all_of(values.begin(), values.end(), [](auto v) { return std::isfinite(v); });
-  };
-  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
-  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
-  return true;
 }
 
 }  // namespace

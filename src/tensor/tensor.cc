@@ -1,6 +1,8 @@
 #include "punctual/tensor.h"
 
+#include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 
 namespace punctual {
@@ -55,6 +57,15 @@ Tensor Tensor::Float32(Shape shape, std::span<const float> values) {
   assert(tensor.element_count() == values.size());
   std::memcpy(tensor.bytes_.data(), values.data(), tensor.bytes_.size());
   return tensor;
+}
+
+bool AllFinite(const Tensor& tensor) {
+  const auto finite = [](auto values) {
+    return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
+  };
+  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
+  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
+  return true;
 }
 
 }  // namespace punctual

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace punctual {
 namespace {
 
@@ -23,6 +25,16 @@ TEST(TensorTest, KeepsValues) {
   EXPECT_EQ(tensor.element_count(), 6u);
   EXPECT_EQ(tensor.values<float>()[4], 5.0f);
   EXPECT_EQ(ShapeText(tensor.shape()), "[2,3]");
+}
+
+TEST(TensorTest, SaysWhetherEveryNumberIsFinite) {
+  Tensor tensor(DType::kFloat32, {3});
+  EXPECT_TRUE(AllFinite(tensor));
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    tensor.mutable_values<float>()[2] = bad;
+    EXPECT_FALSE(AllFinite(tensor));
+  }
+  EXPECT_TRUE(AllFinite(Tensor(DType::kInt64, {3})));
 }
 
 }  // namespace
