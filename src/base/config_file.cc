@@ -27,6 +27,41 @@ std::string FileAndLine(const std::string& name, const toml::node& node) {
   return name + ":" + std::to_string(node.source().begin.line);
 }
 
+// The line of the first character that is not ASCII and stands neither in quotes nor in a comment; 0: there is none.
+// toml++ 3.3 takes such a character through a table that does not have it: undefined behaviour.
+int FirstBareNonAsciiLine(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
+  int line = 1;
+  std::string_view quote;  // what ends the text in quotes that we are in
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      comment = false;
+      if (quote.size() == 1) quote = {};  // not closed: the parser says so
+    } else if (comment) {
+      continue;
+    } else if (!quote.empty()) {
+      if (c == '\\' && quote[0] == '"') {
+        if (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+      } else if (text.substr(i).starts_with(quote)) {
+        i += quote.size() - 1;
+        quote = {};
+      }
+    } else if (c == '"' || c == '\'') {
+      const std::string_view three = text.substr(i, 3);
+      quote = three == "\"\"\"" || three == "\'\'\'" ? three : three.substr(0, 1);
+      i += quote.size() - 1;
+    } else if (c == '#') {
+      comment = true;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return line;
+    }
+  }
+  return 0;
+}
+
 // The first key that nobody read, below `table`.
 std::optional<Error> FirstUnread(const std::string& name, const toml::table& table, const std::set<const void*>& read,
                                  const std::set<const void*>& ignored, const std::string& path) {
@@ -65,6 +100,9 @@ Result<ConfigFile> ConfigFile::Read(const std::string& path) {
 }
 
 Result<ConfigFile> ConfigFile::Parse(std::string_view text, const std::string& name) {
+  if (const int line = FirstBareNonAsciiLine(text); line != 0)
+    return Fail(Code::kInvalidArgument,
+                name + ":" + std::to_string(line) + ": not TOML: a character that is not ASCII must stand in quotes");
   toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
     const auto& error = parsed.error();

@@ -60,6 +60,16 @@ TEST(ConfigFileTest, TextThatIsNotTomlNamesTheLine) {
   EXPECT_TRUE(file.error().message.starts_with("x.toml:2: not TOML")) << file.error().message;
 }
 
+TEST(ConfigFileTest, OtherThanAsciiMustStandInQuotesOrComments) {
+  for (const char* text :
+       {"s\u013av", "a = 1\n\u00e9 = 2", "a = \"\u00e9\" \u00e9", "a = '\\' \u00e9", "a = \"\"\"x\n\"\"\"\u00e9"})
+    EXPECT_TRUE(ConfigFile::Parse(text, "x.toml").has_error()) << text;
+  EXPECT_TRUE(ConfigFile::Parse("a = 1\n\u00e9 = 2", "x.toml").error().message.starts_with("x.toml:2: not TOML"));
+  for (const char* text :
+       {"a = \"\u00e9\" # \u00e9", "a = '\u00e9'", "a = \"\\\"\u00e9\"", "a = \"\"\"x\n\u00e9\"\"\"", "\"\u00e9\" = 1"})
+    EXPECT_TRUE(ConfigFile::Parse(text, "x.toml").has_value()) << text;
+}
+
 TEST(ConfigFileTest, AFolderIsNoFile) {
   EXPECT_EQ(ConfigFile::Read("/").error().message, "/: is a folder; give the path of a TOML file");
 }
