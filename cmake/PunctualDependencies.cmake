@@ -9,6 +9,9 @@ find_package(spdlog REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(Protobuf REQUIRED MODULE) # model files are read through ONNX's own protobuf messages
+find_package(ONNX REQUIRED)
+find_library(PUNCTUAL_LMDB lmdb REQUIRED)
 if(PUNCTUAL_TESTS)
   find_package(GTest REQUIRED)
 endif()
@@ -26,3 +29,5 @@ find_package(OpenVINO REQUIRED COMPONENTS Runtime)
 # XXH3 is used from its header alone, so that it is inlined.
 add_library(punctual_xxhash INTERFACE)
 target_compile_definitions(punctual_xxhash INTERFACE XXH_INLINE_ALL)
+
+include(libvalkey)
