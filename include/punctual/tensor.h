@@ -57,8 +57,8 @@ class Tensor {
   std::vector<std::byte> bytes_;  // from operator new: aligned for every DType
 };
 
-// True if every number is finite (whole numbers are).
-bool AllFinite(const Tensor& tensor);
+// True if every number of `bytes`, which hold values of that dtype, is finite (whole numbers are).
+bool AllFinite(DType dtype, std::span<const std::byte> bytes);
 
 struct NamedTensor {
   std::string name;

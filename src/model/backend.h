@@ -10,15 +10,9 @@
 #include <vector>
 
 #include "punctual/result.h"
-#include "punctual/tensor.h"
+#include "tensor/tensor_spec.h"
 
 namespace punctual {
-
-struct TensorSpec {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;  // static; the batch dimension is 1
-};
 
 struct Signature {
   std::vector<TensorSpec> inputs;

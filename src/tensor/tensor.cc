@@ -59,12 +59,13 @@ Tensor Tensor::Float32(Shape shape, std::span<const float> values) {
   return tensor;
 }
 
-bool AllFinite(const Tensor& tensor) {
-  const auto finite = [](auto values) {
-    return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(value); });
+bool AllFinite(DType dtype, std::span<const std::byte> bytes) {
+  const auto finite = [&]<class T>(T) {
+    const std::span<const T> values(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T));
+    return std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
   };
-  if (tensor.dtype() == DType::kFloat32) return finite(tensor.values<float>());
-  if (tensor.dtype() == DType::kFloat64) return finite(tensor.values<double>());
+  if (dtype == DType::kFloat32) return finite(float{});
+  if (dtype == DType::kFloat64) return finite(double{});
   return true;
 }
 

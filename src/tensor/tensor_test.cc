@@ -29,12 +29,12 @@ TEST(TensorTest, KeepsValues) {
 
 TEST(TensorTest, SaysWhetherEveryNumberIsFinite) {
   Tensor tensor(DType::kFloat32, {3});
-  EXPECT_TRUE(AllFinite(tensor));
+  EXPECT_TRUE(AllFinite(tensor.dtype(), tensor.bytes()));
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     tensor.mutable_values<float>()[2] = bad;
-    EXPECT_FALSE(AllFinite(tensor));
+    EXPECT_FALSE(AllFinite(tensor.dtype(), tensor.bytes()));
   }
-  EXPECT_TRUE(AllFinite(Tensor(DType::kInt64, {3})));
+  EXPECT_TRUE(AllFinite(DType::kInt64, Tensor(DType::kInt64, {3}).bytes()));
 }
 
 }  // namespace
