@@ -1,0 +1,38 @@
+#include "cache/disk/look_up.h"
+
+#include <lmdb.h>
+
+#include <cerrno>
+#include <chrono>
+
+namespace punctual {
+
+DiskLookUp::DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Digest& key, std::int64_t now_unix_ns)
+    : rest_(rest), began_(std::chrono::steady_clock::now()), turn_(rest.MayLook(began_)) {
+  if (turn_ == DiskRest::Turn::kNo) return;
+  lease_.emplace(environment);
+  int code = lease_->code();
+  if (lease_->txn() != nullptr) {
+    EntryKey bytes = EntryKeyOf(key);
+    MDB_val wanted{bytes.size(), bytes.data()}, value{};
+    code = mdb_get(lease_->txn(), environment.entries(), &wanted, &value);
+    if (code == 0) {
+      const std::span<const std::byte> whole(static_cast<const std::byte*>(value.mv_data), value.mv_size);
+      damaged_ = !ReadEntry(key, whole, entry_);
+      found_ = !damaged_ && entry_.expires_unix_ns > now_unix_ns;
+    }
+  }
+  if (DiskEnvironment::IsFatal(code)) rest_.StopForGood(code);
+}
+
+DiskLookUp::~DiskLookUp() {
+  if (!lease_) return;
+  if (lease_->txn() != nullptr) {
+    lease_.reset();
+    rest_.Looked(turn_, began_, std::chrono::steady_clock::now());
+  } else {
+    rest_.NotLooked(turn_);
+  }
+}
+
+}  // namespace punctual
