@@ -1,5 +1,6 @@
 #include "support/gated_backend.h"
 
+#include <atomic>
 #include <thread>
 
 #include "base/mutex.h"
@@ -15,6 +16,8 @@ struct GateState {
   bool open GUARDED_BY(mutex) = true;
 };
 
+std::atomic<std::chrono::milliseconds> pace = std::chrono::milliseconds(3);
+
 GateState& TheGate() {
   static GateState state;
   return state;
@@ -27,7 +30,7 @@ class GatedSession final : public Session {
   std::span<const std::byte> output(std::size_t i) const override { return inner_->output(i); }
   Result<void> Run() override {
     // Longer than a hand-over to the pool on any machine, so that no engine runs it on an asker's thread.
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    std::this_thread::sleep_for(pace.load());
     {
       MutexLock lock(TheGate().mutex);
       while (!TheGate().open) TheGate().opened.Wait(TheGate().mutex);
@@ -74,7 +77,12 @@ Gate::Gate() {
   RegisterBackend("gated", []() -> std::unique_ptr<Backend> { return std::make_unique<GatedBackend>(*inner_backend); });
 }
 
-Gate::~Gate() { Open(); }
+Gate::~Gate() {
+  Open();
+  SetPace(std::chrono::milliseconds(3));
+}
+
+void Gate::SetPace(std::chrono::milliseconds wanted) { pace = wanted; }
 
 void Gate::Close() {
   MutexLock lock(TheGate().mutex);

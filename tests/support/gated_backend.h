@@ -1,6 +1,8 @@
-// The backend "gated": OpenVINO behind a gate, so that a test decides how long an inference takes; 3 ms at least, so
-// that it always runs on the worker pool.
+// The backend "gated": OpenVINO behind a gate, so that a test decides how long an inference takes; 3 ms at
+// least, so that it always runs on the worker pool.
 #pragma once
+
+#include <chrono>
 
 namespace punctual::test {
 
@@ -15,6 +17,8 @@ class Gate {
   // Inferences that begin from now on wait for Open().
   void Close();
   void Open();
+  // What each inference takes besides; 3 ms unless told.
+  void SetPace(std::chrono::milliseconds pace);
 };
 
 }  // namespace punctual::test

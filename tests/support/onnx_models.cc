@@ -37,9 +37,37 @@ class Builder {
     node.add_output(output);
     return node;
   }
+  void Steps(const std::string& scale_name, const std::string& zero_point_name, CodeType type,
+             const std::vector<InputQuantizer::Step>& steps) {
+    onnx::TensorProto& scale = *model_.mutable_graph()->add_initializer();
+    onnx::TensorProto& zero_point = *model_.mutable_graph()->add_initializer();
+    scale.set_name(scale_name);
+    scale.set_data_type(onnx::TensorProto::FLOAT);
+    zero_point.set_name(zero_point_name);
+    zero_point.set_data_type(OnnxType(type));
+    if (steps.size() > 1) {
+      scale.add_dims(static_cast<std::int64_t>(steps.size()));
+      zero_point.add_dims(static_cast<std::int64_t>(steps.size()));
+    }
+    for (const auto& step : steps) {
+      scale.add_float_data(step.scale);
+      zero_point.add_int32_data(step.zero_point);
+    }
+    // Codes of 16 bits came with opset 21.
+    if (type == CodeType::kUint16 || type == CodeType::kInt16) model_.mutable_opset_import(0)->set_version(21);
+  }
   std::string Bytes() const { return model_.SerializeAsString(); }
 
  private:
+  static onnx::TensorProto::DataType OnnxType(CodeType type) {
+    switch (type) {
+      case CodeType::kUint8: return onnx::TensorProto::UINT8;
+      case CodeType::kInt8: return onnx::TensorProto::INT8;
+      case CodeType::kUint16: return onnx::TensorProto::UINT16;
+      case CodeType::kInt16: break;
+    }
+    return onnx::TensorProto::INT16;
+  }
   static void Value(onnx::ValueInfoProto& value, const std::string& name, int type, int width) {
     value.set_name(name);
     auto& tensor = *value.mutable_type()->mutable_tensor_type();
@@ -110,6 +138,17 @@ std::string TwoInputModel(int size) {
   to.set_type(onnx::AttributeProto::INT);
   to.set_i(onnx::TensorProto::FLOAT);
   builder.Node("Add", {"x", "count_float"}, "sum");
+  return builder.Bytes();
+}
+
+std::string QuantizedModel(int inputs, int outputs, CodeType type, const std::vector<InputQuantizer::Step>& steps) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, outputs);
+  builder.Steps("scale", "zero_point", type, steps);
+  builder.Node("QuantizeLinear", {"book", "scale", "zero_point"}, "codes").set_name("quantize");
+  builder.Node("DequantizeLinear", {"codes", "scale", "zero_point"}, "known");
+  AddLinear(builder, "known", inputs, outputs, 1.0);
   return builder.Bytes();
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "model/input_quantizer.h"
+
 namespace punctual::test {
 
 // probabilities = Softmax(x W + b): input "book" [N, inputs], output "probabilities" [N, outputs] (N open).
@@ -19,5 +21,9 @@ std::string LogModel(int inputs);
 
 // x and y are summed: inputs "x" FP32 [N, size] and "count" INT64 [N, size], output "sum" FP32 [N, size].
 std::string TwoInputModel(int size);
+
+// LinearModel behind a quantiser: input "book" [N, inputs] -> QuantizeLinear "quantize" -> DequantizeLinear -> the
+// rest. `steps`: one, or one a column.
+std::string QuantizedModel(int inputs, int outputs, CodeType type, const std::vector<InputQuantizer::Step>& steps);
 
 }  // namespace punctual::test
