@@ -31,8 +31,8 @@ void Print(const punctual::Result<punctual::Prediction>& answer) {
   std::printf("%s %s/%s from %-6s in %.3f ms:", answer->identity->model.c_str(), answer->identity->version.c_str(),
               answer->identity->variant.c_str(), std::string(punctual::SourceName(answer->source)).c_str(),
               static_cast<double>(answer->elapsed.count()) / 1e6);
-  for (const punctual::NamedTensor& output : *answer->outputs)
-    for (const float value : output.tensor.values<float>()) std::printf(" %.4f", static_cast<double>(value));
+  for (const punctual::OutputView output : answer->outputs)
+    for (const float value : output.values<float>()) std::printf(" %.4f", static_cast<double>(value));
   std::printf("\n");
 }
 

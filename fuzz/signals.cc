@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto signals = punctual::ParseSignals({reinterpret_cast<const char*>(data), size}, "signals.csv", outputs);
   if (signals.has_value())
     for (const auto& [symbol, signal] : *signals)
-      for (const float value : signal.outputs->at(0).tensor.values<float>())
+      for (const float value : signal.outputs[0].values<float>())
         if (!std::isfinite(value)) std::abort();
   return 0;
 }

@@ -11,10 +11,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "punctual/cache.h"
 #include "punctual/market.h"
 #include "punctual/prediction.h"
 #include "punctual/result.h"
@@ -55,8 +57,15 @@ struct EngineOptions {
   std::size_t memory_cache_bytes = 64u << 20;
   std::size_t market_symbols = 1024;  // symbols that may have a state
   std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
-  std::string cache_secret;           // keys the cache's hash; empty: a random one per process
+  std::optional<DiskLayerOptions> disk_cache;  // none: no disk cache
+  std::optional<RedisLayerOptions> redis;      // none: no Redis
+  // Keys and signs the caches; required with `redis`, whose users share it. Empty: the disk cache keeps one of its own,
+  // and without a disk cache it is a random one of this process.
+  std::string cache_secret;
   ReloadCallback on_reload;  // called when a look changed something or failed, on the thread that looked; may be empty
+  // What an operator should know (a disk cache that cannot be used, approximate answers that were turned off), from any
+  // thread; may be empty. Must not block.
+  std::function<void(const std::string&)> on_notice;
   Duration reply_reserve = std::chrono::microseconds(200);  // floor of what is kept back of each budget for replying
 };
 
@@ -71,6 +80,7 @@ struct ModelStatus {
   Duration expected{};              // measured at load: p99 of one inference, features included
   std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
+  std::string semantic;  // what its [semantic] answers come to: "exact", "approximate: 3 of 250 audited differed"
 };
 
 struct TierStats {
@@ -86,7 +96,7 @@ struct EngineStats {
   std::vector<TierStats> tiers;                  // by rising budget
   std::map<std::string, std::uint64_t> sources;  // source -> answers
   std::map<std::string, std::uint64_t> errors;   // code -> refused requests
-  std::uint64_t cache_entries = 0, cache_bytes = 0, cache_hits = 0, cache_misses = 0, cache_evictions = 0;
+  CacheStats cache;
   std::uint64_t snapshots = 0, symbols = 0;
   std::uint64_t queued = 0, workers = 0;
   double reply_cost_p999_us = 0;
@@ -117,6 +127,9 @@ class Engine {
 
   // Looks at the repository now. Requests in flight finish on the version they began with.
   void Reload();
+  // Drops cached answers: those in memory at once, those on disk and in Redis in the background. Gives how many there
+  // were in memory. Answers that are being computed may be kept afterwards.
+  std::uint64_t PurgeCache(const PurgeRequest& request);
   std::vector<ModelStatus> Models() const;
   EngineStats Stats() const;
   // Where a server above adds its own metrics, and where /metrics comes from.

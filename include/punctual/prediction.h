@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "punctual/market.h"
+#include "punctual/outputs.h"
 #include "punctual/result.h"
 #include "punctual/tensor.h"
 
@@ -21,9 +22,9 @@ using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::nanoseconds;
 
 // The rung that answered.
-enum class Source : std::uint8_t { kL1, kL2, kL3, kCoalesced, kModel, kStudent, kStale, kSignal };
-inline constexpr int kSourceCount = 8;
-// As the API writes it: "l1", "l2", "l3", "coalesced", "model", "student", "stale", "signal".
+enum class Source : std::uint8_t { kL1, kL2, kL3, kCoalesced, kModel, kStudent, kStale, kSignal, kSemantic };
+inline constexpr int kSourceCount = 9;
+// As the API writes it: "l1", "l2", "l3", "coalesced", "model", "student", "stale", "signal", "semantic".
 std::string_view SourceName(Source source);
 
 // Exactly one of these ways to ask: `symbol` alone (the engine's own market state), `market` (books in the request;
@@ -51,9 +52,9 @@ struct ModelIdentity {
   std::string variant;
 };
 
-// An answer. Cheap to copy: outputs and identity are shared and immutable.
+// An answer. Cheap to copy: small outputs are a few words, larger ones and the identity are shared.
 struct Prediction {
-  std::shared_ptr<const std::vector<NamedTensor>> outputs;
+  Outputs outputs;
   std::shared_ptr<const ModelIdentity> identity;
   Source source = Source::kModel;
   bool degraded = false;      // not computed by the primary model on this very input

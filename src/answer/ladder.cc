@@ -28,11 +28,12 @@ LadderAction TryFrom(LadderState& state, std::size_t index, TimePoint now) {
 
 bool TakesTime(Source rung) {
   switch (rung) {
-    case Source::kL2:
     case Source::kL3:
     case Source::kCoalesced:
     case Source::kModel: return true;
     case Source::kL1:
+    case Source::kL2:
+    case Source::kSemantic:
     case Source::kStudent:
     case Source::kStale:
     case Source::kSignal: return false;
@@ -64,6 +65,9 @@ LadderAction Advance(LadderState& state, LadderEvent event, Source rung, TimePoi
       if (now >= state.answer_by || state.time_up) return TryFrom(state, state.at + 1u, state.answer_by);
       state.waiting = true;
       return {LadderStep::kWait, rung};
+    case LadderEvent::kMoveOn:
+      if (!current || !state.waiting) return {};
+      return TryFrom(state, state.at + 1u, now);
     case LadderEvent::kTimeUp:
       state.time_up = true;
       // A rung that is just being tried reports by itself; a pending one is left behind.

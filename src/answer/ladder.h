@@ -1,11 +1,12 @@
 // The ladder: which rung is tried next, as a pure state machine. State and event and now in, action out; no thread, no
 // clock, no socket, so tests can drive it through every order of events.
 //
-//   l1 ── coalesced ── model ── stale ── signal          (the manifest's order; the default)
+//   l1 ── l2 ── coalesced ── l3 ── model ── stale ── signal          (the manifest's order; the default)
 //
 // A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that
-// may take time (coalesced, model) are begun only while there is time; when the time is up, the ladder goes on below
-// them with the rungs that answer at once. Whatever answers first before the end is the answer, also a rung that was
+// may take time (coalesced, l3, model) are begun only while there is time; when the time is up, the ladder goes on
+// below them with the rungs that answer at once. A pending rung may be left behind before that (`l3`, when the slack
+// becomes no more than what the model takes). Whatever answers first before the end is the answer, also a rung that was
 // left behind; after the end nothing counts any more.
 #pragma once
 
@@ -22,6 +23,7 @@ enum class LadderEvent : std::uint8_t {
   kAnswered,  // `rung` has an answer
   kMissed,    // `rung` has none and will have none
   kPending,   // `rung` was begun; kAnswered or kMissed of it comes later
+  kMoveOn,    // `rung`, which is pending, is not waited for any longer: the next one is begun beside it
   kTimeUp,    // answer-by has come
 };
 

@@ -6,7 +6,7 @@ void LastKnownGood::Put(const std::string& model, const std::string& symbol, Kno
   Shard& shard = ShardOf(symbol);
   MutexLock lock(shard.mutex);
   KnownGood& kept = shard.answers[symbol][model];
-  if (kept.answer.outputs == nullptr || kept.arrived <= good.arrived) kept = std::move(good);
+  if (kept.outputs.empty() || kept.arrived <= good.arrived) kept = std::move(good);
 }
 
 std::optional<KnownGood> LastKnownGood::Get(std::string_view model, std::string_view symbol, Duration max_age,

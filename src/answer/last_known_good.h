@@ -2,18 +2,20 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "cache/memory_cache.h"
+#include "punctual/prediction.h"
 
 namespace punctual {
 
 struct KnownGood {
-  CachedAnswer answer;
+  Outputs outputs;
+  std::shared_ptr<const ModelIdentity> identity;
   AsOf as_of;
   TimePoint arrived{};  // of the newest book it is about
 };

@@ -10,7 +10,8 @@ using std::chrono::seconds;
 const TimePoint kNow{seconds(1000)};
 
 KnownGood Good(std::uint64_t sequence, TimePoint arrived) {
-  return {{std::make_shared<const std::vector<NamedTensor>>(), nullptr}, {sequence, 0}, arrived};
+  const float value = 1;
+  return {Outputs(std::vector<NamedTensor>{{"y", Tensor::Float32({1}, {&value, 1})}}), nullptr, {sequence, 0}, arrived};
 }
 
 TEST(LastKnownGoodTest, KeepsTheNewestOfEachModelAndSymbol) {

@@ -12,6 +12,7 @@ std::string_view SourceName(Source source) {
     case Source::kStudent: return "student";
     case Source::kStale: return "stale";
     case Source::kSignal: return "signal";
+    case Source::kSemantic: return "semantic";
   }
   return "?";
 }

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -32,6 +33,11 @@ class Hasher {
  private:
   XXH3_state_t state_;
 };
+
+// 0 stands for no name.
+std::uint64_t NameHash(std::string_view name) {
+  return name.empty() ? 0 : std::max<std::uint64_t>(1, XXH3_64bits(name.data(), name.size()));
+}
 
 }  // namespace
 
@@ -77,6 +83,23 @@ CacheKey KeyMaker::OfTensors(const Digest& model, std::span<const NamedTensor> t
     hasher.Add(input.tensor.bytes().data(), input.tensor.bytes().size());
   }
   return CacheKey(hasher.Finish());
+}
+
+CacheKey KeyMaker::OfCodes(const Digest& model, Codes kind, bool of_state, std::span<const std::byte> codes) const {
+  Hasher hasher(secret_);
+  hasher.Add(kind);
+  hasher.Add(of_state);
+  hasher.Add(model);
+  hasher.Add(codes.data(), codes.size());
+  return CacheKey(hasher.Finish());
+}
+
+Subject SubjectOf(const ServedModel& model, std::string_view symbol) {
+  return {NameHash(model.identity()->model), model.digest().low, NameHash(symbol)};
+}
+
+SubjectFilter FilterOf(std::string_view model, std::string_view symbol) {
+  return {NameHash(model), 0, NameHash(symbol)};
 }
 
 }  // namespace punctual

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/digest.h"
+#include "cache/record/subject.h"
 #include "market/window.h"
 #include "model/served_model.h"
 
@@ -46,9 +47,24 @@ class KeyMaker {
   // In the order of the model's inputs, whose names, dtypes and shapes they have (so the model's digest covers these).
   // `model`: ServedModel::digest().
   CacheKey OfTensors(const Digest& model, std::span<const NamedTensor> tensors) const;
+  // About what the inputs were made into: codes that the model cannot tell apart (`kExact`), or cells of a grid
+  // (`kApproximate`). Of the market state, of a request's books, of tensors: kept apart, as above.
+  enum class Codes : std::uint8_t { kExact = 4, kApproximate = 5 };
+  CacheKey OfCodes(const Digest& model, Codes kind, bool of_state, std::span<const std::byte> codes) const;
+
+  // The key of a digest that a key gave: what a record on disk was kept under.
+  static CacheKey Restore(const Digest& digest) { return CacheKey(digest); }
+
+  // What records are signed with: who does not have it cannot make one.
+  std::span<const std::byte> secret() const { return secret_; }
 
  private:
   alignas(64) std::array<std::byte, 192> secret_;
 };
+
+// For purging. `symbol`: may be empty.
+Subject SubjectOf(const ServedModel& model, std::string_view symbol);
+// All answers of a model, of a symbol (either may be empty), or of both.
+SubjectFilter FilterOf(std::string_view model, std::string_view symbol);
 
 }  // namespace punctual

@@ -10,7 +10,7 @@ namespace {
 
 CacheKey SomeKey() { return KeyMaker("secret").OfTensors(Digest{1, 2}, {}); }
 
-CachedAnswer SomeAnswer() { return {std::make_shared<const std::vector<NamedTensor>>(), nullptr}; }
+CachedAnswer SomeAnswer() { return {Outputs(), {7, 8, 9}}; }
 
 TEST(SingleFlightTest, TheFirstLeadsAndTheOthersWaitForItsAnswer) {
   SingleFlight flights;

@@ -13,5 +13,6 @@ void AddLoadCommand(CLI::App& app, int& exit_code);
 void AddSimulateCommand(CLI::App& app, int& exit_code);
 void AddReplayCommand(CLI::App& app, int& exit_code);
 void AddModelsCommand(CLI::App& app, int& exit_code);
+void AddCacheCommand(CLI::App& app, int& exit_code);
 
 }  // namespace punctual

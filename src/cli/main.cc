@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   punctual::AddSimulateCommand(app, exit_code);
   punctual::AddReplayCommand(app, exit_code);
   punctual::AddModelsCommand(app, exit_code);
+  punctual::AddCacheCommand(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

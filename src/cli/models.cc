@@ -18,6 +18,8 @@ namespace {
 Result<bool> List(const std::string& config) {
   PUNCTUAL_ASSIGN(EngineOptions options, EngineOptionsFromFile(config));
   options.reload_poll = Duration(0);
+  options.disk_cache.reset();  // nobody asks here
+  options.redis.reset();
   PUNCTUAL_ASSIGN(const Engine engine, Engine::Open(std::move(options)));
   const std::vector<ModelStatus> models = engine.Models();
   load::TextTable table({"model", "version", "state", "variant", "device", "p99 ms", "runs", "inputs", "outputs"});

@@ -114,6 +114,7 @@ Result<int> Serve(const Flags& flags) {
     else if (const Engine* engine = opened.load())
       LogModels(*engine);
   };
+  engine_options.on_notice = [](const std::string& text) { spdlog::warn("{}", text); };
   PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
   opened = &engine;
   const int refused = LogModels(engine);

@@ -42,29 +42,79 @@ void ReadUsers(ConfigTable& root, EngineOptions& options, std::string& users_fil
   }
 }
 
+void ReadSize(ConfigTable& table, std::string_view key, std::size_t& value, std::int64_t min, std::int64_t max) {
+  auto number = static_cast<std::int64_t>(value);
+  table.Get(key, number, min, max);
+  value = static_cast<std::size_t>(number);
+}
+
+void ReadDiskCache(ConfigTable& cache, const std::string& config_path, EngineOptions& options) {
+  DiskLayerOptions disk;
+  disk.directory = "cache";
+  if (auto table = cache.Table("disk")) {
+    table->Get("directory", disk.directory);
+    ReadSize(*table, "bytes", disk.bytes, std::int64_t{1} << 20, std::int64_t{1} << 40);
+    ReadSize(*table, "queue", disk.queue, 1, 1'000'000);
+    table->GetMs("slow_look_up_ms", disk.slow_look_up, Duration(1), kLongest);
+    table->GetMs("warm_up_ms", disk.warm_up, Duration(0), kLongest);
+  }
+  if (disk.directory.empty()) return;
+  disk.directory = Beside(config_path, disk.directory);
+  options.disk_cache = std::move(disk);
+}
+
+void ReadRedis(ConfigTable& cache, const std::string& config_path, EngineOptions& options) {
+  auto table = cache.Table("redis");
+  if (!table) return;
+  RedisLayerOptions redis;
+  table->Get("nodes", redis.nodes);
+  if (redis.nodes.empty()) table->Refuse("nodes", "is missing; for instance [\"127.0.0.1:6379\"]");
+  table->Get("username", redis.username);
+  table->Get("password", redis.password);
+  table->Get("tls", redis.tls);
+  for (auto [key, file] : {std::pair("ca_file", &redis.ca_file), std::pair("cert_file", &redis.cert_file),
+                           std::pair("key_file", &redis.key_file)}) {
+    table->Get(key, *file);
+    if (!file->empty()) *file = Beside(config_path, *file);
+  }
+  table->Get("read_from_replicas", redis.read_from_replicas);
+  table->GetMs("timeout_ms", redis.timeout, Duration(1), kLongest);
+  table->GetMs("connect_timeout_ms", redis.connect_timeout, Duration(1), kLongest);
+  ReadSize(*table, "max_outstanding", redis.max_outstanding, 1, 1'000'000);
+  table->Get("prefix", redis.prefix);
+  if (options.cache_secret.empty())
+    cache.Refuse("secret", "is missing; servers that share a Redis share a secret, of which the keys are made");
+  options.redis = std::move(redis);
+}
+
+void ReadCache(ConfigTable& root, const std::string& config_path, EngineOptions& options) {
+  // Absent tables have their defaults: the disk cache is there unless it is turned off.
+  std::optional<ConfigTable> cache = root.Table("cache");
+  if (!cache) {
+    DiskLayerOptions disk;
+    disk.directory = Beside(config_path, "cache");
+    options.disk_cache = std::move(disk);
+    return;
+  }
+  cache->Get("secret", options.cache_secret);
+  if (auto memory = cache->Table("memory"))
+    ReadSize(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
+  ReadDiskCache(*cache, config_path, options);
+  ReadRedis(*cache, config_path, options);
+}
+
 void ReadSizes(ConfigTable& root, EngineOptions& options) {
-  const auto read = [](ConfigTable& table, std::string_view key, std::size_t& value, std::int64_t min,
-                       std::int64_t max) {
-    auto number = static_cast<std::int64_t>(value);
-    table.Get(key, number, min, max);
-    value = static_cast<std::size_t>(number);
-  };
   if (auto engine = root.Table("engine")) {
     std::int64_t workers = options.workers;
     engine->Get("workers", workers, 0, 1024);
     options.workers = static_cast<int>(workers);
-    read(*engine, "queue_limit", options.queue_limit, 0, 1'000'000);
-    read(*engine, "inline_threads", options.inline_threads, 0, 1024);
+    ReadSize(*engine, "queue_limit", options.queue_limit, 0, 1'000'000);
+    ReadSize(*engine, "inline_threads", options.inline_threads, 0, 1024);
     engine->GetMs("reply_reserve_ms", options.reply_reserve, Duration(0), kLongest);
   }
   if (auto market = root.Table("market")) {
-    read(*market, "symbols", options.market_symbols, 1, 1'000'000);
-    read(*market, "history", options.market_history, 1, 100'000);
-  }
-  if (auto cache = root.Table("cache")) {
-    cache->Get("secret", options.cache_secret);
-    if (auto memory = cache->Table("memory"))
-      read(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
+    ReadSize(*market, "symbols", options.market_symbols, 1, 1'000'000);
+    ReadSize(*market, "history", options.market_history, 1, 100'000);
   }
 }
 
@@ -84,6 +134,7 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
     for (const std::string& style : styles->Keys()) styles->Get(style, options.styles[style]);
   ReadUsers(root, options, users_file);
   ReadSizes(root, options);
+  ReadCache(root, path, options);
   root.Ignore("server");  // the server's own: server/options.h
   PUNCTUAL_TRY(file.Finish());
   if (options.model_repository.empty())

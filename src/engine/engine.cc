@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "answer/reply_reserve.h"
 #include "base/threads.h"
+#include "engine/cache_report.h"
 #include "engine/metrics.h"
 #include "engine/question.h"
 #include "engine/request.h"
@@ -37,6 +39,45 @@ LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   return load;
 }
 
+TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
+  TieredCacheOptions cache;
+  cache.memory_bytes = options.memory_cache_bytes;
+  cache.secret = options.cache_secret;
+  if (options.disk_cache) {
+    DiskCacheOptions disk;
+    disk.directory = options.disk_cache->directory;
+    disk.bytes = options.disk_cache->bytes;
+    disk.queue = options.disk_cache->queue;
+    disk.slow_look_up = options.disk_cache->slow_look_up;
+    cache.disk = std::move(disk);
+  }
+  cache.on_notice = options.on_notice;
+  if (options.redis) {
+    RedisOptions redis;
+    redis.nodes = options.redis->nodes;
+    redis.username = options.redis->username;
+    redis.password = options.redis->password;
+    redis.tls = options.redis->tls;
+    redis.ca_file = options.redis->ca_file;
+    redis.cert_file = options.redis->cert_file;
+    redis.key_file = options.redis->key_file;
+    redis.read_from_replicas = options.redis->read_from_replicas;
+    redis.timeout = options.redis->timeout;
+    redis.connect_timeout = options.redis->connect_timeout;
+    redis.max_outstanding = options.redis->max_outstanding;
+    redis.prefix = options.redis->prefix;
+    cache.redis = std::move(redis);
+  }
+  return cache;
+}
+
+std::string SemanticText(const ServedModel& model) {
+  if (model.input_codes() != nullptr) return "exact";
+  if (model.audit() == nullptr) return "";
+  const std::string audited = model.audit()->Summary();
+  return (model.audit()->tripped() ? "off: " : "approximate: ") + audited;
+}
+
 std::string Describe(const TensorSpec& spec) {
   return spec.name + " " + std::string(DTypeName(spec.dtype)) + " " + ShapeText(spec.shape);
 }
@@ -45,16 +86,15 @@ std::string Describe(const TensorSpec& spec) {
 
 class Engine::Impl {
  public:
-  Impl(EngineOptions options, UserDirectory users)
+  Impl(EngineOptions options, UserDirectory users, std::unique_ptr<TieredCache> cache)
       : options_(std::move(options)),
         users_(std::move(users)),
+        cache_(std::move(cache)),
         metrics_(registry_, users_.tiers()),
         reserve_(options_.reply_reserve, metrics_.reply_cost(), metrics_.timer_lateness()),
         market_({options_.market_symbols, options_.market_history}, Clock::Real()),
-        keys_(options_.cache_secret),
-        memory_(options_.memory_cache_bytes, Clock::Real()),
         next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
-        services_{Clock::Real(), memory_, flights_, pool_, timer_, known_good_, metrics_},
+        services_{Clock::Real(), *cache_, flights_, pool_, timer_, known_good_, metrics_, options_.on_notice},
         timer_(metrics_.timer_lateness()),
         pool_(options_.workers > 0 ? options_.workers : UsableCores(), options_.queue_limit),
         repository_(options_.model_repository, LoadOptionsOf(options_, pool_)) {}
@@ -66,12 +106,15 @@ class Engine::Impl {
     }
     housekeeping_wake_.NotifyAll();
     if (housekeeping_.joinable()) housekeeping_.join();
+    // Look-ups that are out come back as misses, while the pool and the timer are there to go on with.
+    cache_->StopRedis();
   }
 
   Result<void> Start() {
     PUNCTUAL_TRY(repository_.Reload());
     metrics_.AddModels(*repository_.Models());
     AddGauges();
+    WarmUp();
     housekeeping_ = std::thread([this] { KeepHouse(); });
     return {};
   }
@@ -91,7 +134,9 @@ class Engine::Impl {
 
   void Reload() {
     MutexLock lock(reload_mutex_);
+    const std::set<std::uint64_t> before = ServedVersions();
     const Result<int> changes = repository_.Reload();
+    PurgeVersions(before);
     if (changes.has_value() && *changes == 0) {
       reload_failed_ = false;
       return;
@@ -106,6 +151,10 @@ class Engine::Impl {
     PUNCTUAL_TRY(market_.Forget(symbol));
     known_good_.Forget(symbol);
     return {};
+  }
+
+  std::uint64_t PurgeCache(const PurgeRequest& request) {
+    return cache_->Purge(FilterOf(request.model, request.symbol), true);
   }
 
   std::vector<ModelStatus> Models() const;
@@ -131,22 +180,27 @@ class Engine::Impl {
     times.arrival = request.arrival == TimePoint() ? now : request.arrival;
     times.budget = std::min(user.tier->budget, request.budget.value_or(user.tier->budget));
     times.answer_by = times.arrival + times.budget - reserve_.For(times.budget);
-    PUNCTUAL_ASSIGN(auto question, Ask(request, user, {repository_, market_, keys_}, now));
+    PUNCTUAL_ASSIGN(auto question, Ask(request, user, {repository_, market_, cache_->keys()}, now));
     return Admitted{user.tier, std::move(question), times};
   }
 
   void AddGauges();
   void KeepHouse();
+  void WarmUp();
+  // SubjectOf(model).version of each model that answers.
+  std::set<std::uint64_t> ServedVersions() const;
+  // Drops the answers of what answered `before` and does no more. Not from Redis: other servers may not have
+  // reloaded yet, and there they expire.
+  void PurgeVersions(const std::set<std::uint64_t>& before);
 
   // In the order of their making; going, the pool ends first (it runs what is queued), then the timer.
   const EngineOptions options_;
   const UserDirectory users_;
+  const std::unique_ptr<TieredCache> cache_;
   telemetry::Registry registry_;
   EngineMetrics metrics_;
   ReplyReserve reserve_;
   Market market_;
-  const KeyMaker keys_;
-  MemoryCache memory_;
   SingleFlight flights_;
   LastKnownGood known_good_;
   std::atomic<std::uint64_t> next_trace_;
@@ -166,16 +220,7 @@ class Engine::Impl {
 void Engine::Impl::AddGauges() {
   registry_.AddGauge("punctual_queued_inferences", "Inferences waiting for a worker", {},
                      [this] { return static_cast<double>(pool_.queued()); });
-  registry_.AddGauge("punctual_memory_cache_bytes", "Bytes the memory cache holds", {},
-                     [this] { return static_cast<double>(memory_.Stats().bytes); });
-  registry_.AddGauge("punctual_memory_cache_entries", "Answers the memory cache holds", {},
-                     [this] { return static_cast<double>(memory_.Stats().entries); });
-  registry_.AddCounter("punctual_memory_cache_evictions_total", "Answers evicted from the memory cache", {},
-                       [this] { return static_cast<double>(memory_.Stats().evictions); });
-  registry_.AddCounter("punctual_memory_cache_hits_total", "Look-ups that the memory cache answered", {},
-                       [this] { return static_cast<double>(memory_.Stats().hits); });
-  registry_.AddCounter("punctual_memory_cache_misses_total", "Look-ups that the memory cache could not answer", {},
-                       [this] { return static_cast<double>(memory_.Stats().misses); });
+  AddCacheMetrics(registry_, *cache_);
   registry_.AddCounter("punctual_market_snapshots_total", "Books published", {},
                        [this] { return static_cast<double>(market_.snapshot_count()); });
   registry_.AddGauge("punctual_market_symbols", "Symbols that have a state", {},
@@ -208,6 +253,27 @@ void Engine::Impl::KeepHouse() {
   }
 }
 
+void Engine::Impl::WarmUp() {
+  if (!options_.disk_cache) return;
+  std::vector<std::shared_ptr<const ServedModel>> models;
+  for (const auto& [name, entry] : *repository_.Models())
+    if (entry.served != nullptr) models.push_back(entry.served);
+  cache_->WarmUp(models, Clock::Real().Now() + options_.disk_cache->warm_up);
+}
+
+std::set<std::uint64_t> Engine::Impl::ServedVersions() const {
+  std::set<std::uint64_t> versions;
+  for (const auto& [name, entry] : *repository_.Models())
+    if (entry.served != nullptr) versions.insert(SubjectOf(*entry.served, {}).version);
+  return versions;
+}
+
+void Engine::Impl::PurgeVersions(const std::set<std::uint64_t>& before) {
+  const std::set<std::uint64_t> now = ServedVersions();
+  for (const std::uint64_t version : before)
+    if (!now.contains(version)) cache_->Purge({0, version, 0}, false);
+}
+
 std::vector<ModelStatus> Engine::Impl::Models() const {
   std::vector<ModelStatus> all;
   const auto view = repository_.Models();
@@ -223,6 +289,7 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       status.device = model.manifest().device;
       status.runs_inline = model.runs_inline();
       status.expected = model.expected();
+      status.semantic = SemanticText(model);
       for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
       for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
     }
@@ -234,12 +301,7 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
 EngineStats Engine::Impl::Stats() const {
   EngineStats stats;
   metrics_.Fill(stats, users_.tiers());
-  const MemoryCacheStats memory = memory_.Stats();
-  stats.cache_entries = memory.entries;
-  stats.cache_bytes = memory.bytes;
-  stats.cache_hits = memory.hits;
-  stats.cache_misses = memory.misses;
-  stats.cache_evictions = memory.evictions;
+  stats.cache = CacheStatsOf(cache_->Stats(), metrics_, options_.memory_cache_bytes);
   stats.snapshots = market_.snapshot_count();
   stats.symbols = market_.Symbols().size();
   stats.queued = pool_.queued();
@@ -262,7 +324,8 @@ Result<Engine> Engine::Open(EngineOptions options) {
   if (options.workers < 0 || options.workers > 1024)
     return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
   PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(BudgetsOf(options), options.styles, UsersOf(options)));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(users));
+  PUNCTUAL_ASSIGN(auto cache, TieredCache::Open(CacheOptionsOf(options)));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(users), std::move(cache));
   PUNCTUAL_TRY(impl->Start());
   return Engine(std::move(impl));
 }
@@ -293,6 +356,7 @@ Result<void> Engine::Publish(std::string_view symbol, const BookSnapshot& snapsh
 }
 Result<void> Engine::Forget(std::string_view symbol) { return impl_->Forget(symbol); }
 void Engine::Reload() { impl_->Reload(); }
+std::uint64_t Engine::PurgeCache(const PurgeRequest& request) { return impl_->PurgeCache(request); }
 std::vector<ModelStatus> Engine::Models() const { return impl_->Models(); }
 EngineStats Engine::Stats() const { return impl_->Stats(); }
 telemetry::Registry& Engine::metrics() { return impl_->registry(); }

@@ -77,7 +77,7 @@ TEST_F(EngineTest, TensorsMayLeaveOutTheBatchDimension) {
   for (const Shape& shape : {Shape{1, 2}, Shape{2}, Shape{1, 1, 2}}) {
     const auto answer = engine.Predict(Tensors(x, shape));
     ASSERT_TRUE(answer.has_value()) << ShapeText(shape);
-    EXPECT_NEAR(answer->outputs->at(0).tensor.values<float>()[2], expected[2], 1e-6);
+    EXPECT_NEAR(answer->outputs[0].values<float>()[2], expected[2], 1e-6);
     EXPECT_FALSE(answer->as_of.has_value());
     EXPECT_FALSE(answer->age.has_value());
   }
@@ -157,7 +157,7 @@ TEST_F(EngineTest, AWindowThatIsNotFullGivesTheSignalElseUnavailableWithTheReaso
   EXPECT_THAT(signal.reason, HasSubstr("1 of 2 books"));
   EXPECT_FALSE(signal.as_of.has_value());
   EXPECT_GT(*signal.age, std::chrono::hours(24));
-  EXPECT_EQ(signal.outputs->at(0).tensor.values<float>()[0], 0.5f);
+  EXPECT_EQ(signal.outputs[0].values<float>()[0], 0.5f);
 
   const auto none = engine.Predict(Of("B"));
   ASSERT_TRUE(none.has_error());
@@ -304,7 +304,7 @@ TEST_F(EngineTest, ALadderWithoutMemoryComputesEachTime) {
   Engine engine = Open();
   ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
-  EXPECT_EQ(engine.Stats().cache_entries, 0u);
+  EXPECT_EQ(engine.Stats().cache.memory.entries, 0u);
 }
 
 TEST_F(EngineTest, EndingAnswersWhatWasAdmitted) {

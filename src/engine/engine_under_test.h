@@ -60,7 +60,7 @@ class EngineTest : public ::testing::Test {
   }
   static void ExpectLinear(const Prediction& prediction, double ask_size, double weight = 1) {
     const auto expected = test::LinearModelReference(FeaturesOf(ask_size), 3, weight);
-    const auto got = prediction.outputs->at(0).tensor.values<float>();
+    const auto got = prediction.outputs[0].values<float>();
     ASSERT_EQ(got.size(), 3u);
     for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(got[i], expected[i], 1e-6);
   }

@@ -28,6 +28,19 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Ti
   for (std::size_t code = 1; code < refused_.size(); ++code)
     refused_[code] = &registry.AddCounter("punctual_refused_total", "Requests that were refused",
                                           {{"code", std::string(CodeName(static_cast<Code>(code)))}});
+  constexpr const char* kLayers[kCacheLayerCount] = {"memory", "disk", "redis"};
+  constexpr const char* kResults[kLookUpResultCount] = {"hit", "miss", "timeout", "error", "skipped"};
+  for (std::size_t layer = 0; layer < look_ups_.size(); ++layer)
+    for (std::size_t result = 0; result < look_ups_[layer].size(); ++result)
+      look_ups_[layer][result] = &registry.AddCounter("punctual_cache_look_ups_total", "Look-ups by layer and result",
+                                                      {{"layer", kLayers[layer]}, {"result", kResults[result]}});
+}
+
+CacheLookUps EngineMetrics::LookUps(CacheLayer layer) const {
+  const auto& cells = look_ups_[static_cast<std::size_t>(layer)];
+  const auto count = [&cells](LookUpResult result) { return cells[static_cast<std::size_t>(result)]->Value(); };
+  return {count(LookUpResult::kHit), count(LookUpResult::kMiss), count(LookUpResult::kTimeout),
+          count(LookUpResult::kError), count(LookUpResult::kSkipped)};
 }
 
 void EngineMetrics::CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time) {

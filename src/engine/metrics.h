@@ -15,6 +15,11 @@
 
 namespace punctual {
 
+enum class CacheLayer : std::uint8_t { kMemory, kDisk, kRedis };
+inline constexpr int kCacheLayerCount = 3;
+enum class LookUpResult : std::uint8_t { kHit, kMiss, kTimeout, kError, kSkipped };
+inline constexpr int kLookUpResultCount = 5;
+
 class EngineMetrics {
  public:
   EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers);
@@ -22,6 +27,10 @@ class EngineMetrics {
   void CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time);
   void CountUnanswered(const Tier& tier) { tiers_[tier.index].unanswered->Add(); }
   void CountRefused(Code code);
+  void CountLookUp(CacheLayer layer, LookUpResult result) {
+    look_ups_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(result)]->Add();
+  }
+  CacheLookUps LookUps(CacheLayer layer) const;
   void CountInference(const ServedModel& model, Duration took, bool failed);
   // Makes the cells of models that were not there before; after each reload.
   void AddModels(const Repository::View& models);
@@ -46,6 +55,7 @@ class EngineMetrics {
   telemetry::Registry& registry_;
   std::vector<OfTier> tiers_;
   std::array<telemetry::Counter*, 12> refused_{};  // by Code
+  std::array<std::array<telemetry::Counter*, kLookUpResultCount>, kCacheLayerCount> look_ups_{};
   telemetry::DurationHistogram& reply_cost_;
   telemetry::DurationHistogram& timer_lateness_;
   Published<std::shared_ptr<const Models>> models_;

@@ -107,11 +107,16 @@ Result<void> AskTensors(Question& question, PredictRequest& request, const Quest
     if (!Fits(given->tensor.shape(), spec.shape))
       return Invalid("inputs." + spec.name + ": has the shape " + ShapeText(given->tensor.shape()) + ", must be " +
                      ShapeText(spec.shape));
-    if (!AllFinite(given->tensor)) return Invalid("inputs." + spec.name + ": every number must be finite");
+    if (!AllFinite(given->tensor.dtype(), given->tensor.bytes()))
+      return Invalid("inputs." + spec.name + ": every number must be finite");
     question.inputs.push_back(std::move(*given));
   }
   question.key = context.keys.OfTensors(question.model->digest(), question.inputs);
   return {};
+}
+
+std::span<float> FloatsOf(std::span<std::byte> bytes) {
+  return {reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
 }  // namespace
@@ -142,13 +147,45 @@ Result<Question> Ask(PredictRequest& request, const User& user, const QuestionCo
   return question;
 }
 
+Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, const KeyMaker& keys) {
+  const ServedModel& model = *question.model;
+  // Kept by the thread from request to request: large windows would be allocated each time.
+  thread_local std::vector<float> features;
+  thread_local std::vector<std::byte> codes;
+  codes.clear();
+  const auto encode = [&](std::size_t input, std::span<const float> values) {
+    const auto add = [&](const auto& coder) {
+      const std::size_t at = codes.size();
+      codes.resize(at + coder.CodeBytes(input));
+      coder.Encode(input, values, std::span(codes).subspan(at));
+    };
+    if (kind == KeyMaker::Codes::kExact)
+      add(*model.input_codes());
+    else
+      add(*model.input_grid());
+  };
+  if (question.about == Question::About::kTensors) {
+    for (std::size_t i = 0; i < question.inputs.size(); ++i) encode(i, question.inputs[i].tensor.values<float>());
+  } else {
+    features.resize(static_cast<std::size_t>(model.features()->window()) * model.features()->columns());
+    PUNCTUAL_TRY(model.features()->Compute(question.window, features));
+    encode(model.feature_input(), features);
+  }
+  return keys.OfCodes(model.digest(), kind, question.about == Question::About::kState, codes);
+}
+
 Result<Outputs> Compute(const Question& question) {
   const ServedModel& model = *question.model;
   return model.Infer([&](Session& session) -> Result<void> {
-    if (question.about == Question::About::kTensors) return ServedModel::FillTensors(session, question.inputs);
-    const std::span<std::byte> input = session.input(model.feature_input());
-    return model.features()->Compute(question.window,
-                                     {reinterpret_cast<float*>(input.data()), input.size() / sizeof(float)});
+    if (question.about == Question::About::kTensors) {
+      PUNCTUAL_TRY(ServedModel::FillTensors(session, question.inputs));
+    } else {
+      PUNCTUAL_TRY(model.features()->Compute(question.window, FloatsOf(session.input(model.feature_input()))));
+    }
+    // The value that stands for each code, so that the answer is a function of the codes whatever the backend rounds.
+    if (const InputCodes* codes = model.input_codes())
+      for (std::size_t i = 0; i < codes->input_count(); ++i) codes->Canonicalise(i, FloatsOf(session.input(i)));
+    return {};
   });
 }
 

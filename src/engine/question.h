@@ -38,6 +38,10 @@ struct QuestionContext {
 // kInvalidArgument, kNotFound, kFailedPrecondition: nobody could answer this; the message names the field.
 Result<Question> Ask(PredictRequest& request, const User& user, const QuestionContext& context, TimePoint now);
 
+// The key of what the model makes of the inputs: of the codes it cannot tell apart, or of the cells of its grid. The
+// errors of the features. REQUIRES: question.key, and that the model has such codes.
+Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, const KeyMaker& keys);
+
 // Computes the answer on the calling thread. The errors of ServedModel::Infer, and those of the features.
 // REQUIRES: question.key.
 Result<Outputs> Compute(const Question& question);

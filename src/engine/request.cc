@@ -7,8 +7,22 @@ namespace {
 // Where nothing else is known to have kept the model from answering.
 constexpr const char* kNoTime = "the model had not answered by answer-by";
 
+constexpr Duration kAuditPatience = std::chrono::seconds(1);
+
+LookUpResult ResultOf(RedisLookUp look_up) {
+  switch (look_up) {
+    case RedisLookUp::kHit: return LookUpResult::kHit;
+    case RedisLookUp::kMiss: return LookUpResult::kMiss;
+    case RedisLookUp::kTimeout: return LookUpResult::kTimeout;
+    case RedisLookUp::kError: return LookUpResult::kError;
+    case RedisLookUp::kSkipped: return LookUpResult::kSkipped;
+  }
+  return LookUpResult::kError;
+}
+
 bool IsDegraded(Source source) {
-  return source == Source::kStudent || source == Source::kStale || source == Source::kSignal;
+  return source == Source::kStudent || source == Source::kStale || source == Source::kSignal ||
+         source == Source::kSemantic;
 }
 
 std::int64_t AsOfTime(const BookSnapshot& book) {
@@ -38,7 +52,12 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
     }
     switch (action.step) {
       case LadderStep::kNothing: return;
-      case LadderStep::kWait: services_.timer.Add(times_.answer_by, shared_from_this()); return;
+      case LadderStep::kWait:
+        // While there is time enough left to compute, twice what it should take, that is begun, look-up or not.
+        if (action.rung == Source::kL3)
+          services_.timer.Add(times_.answer_by - 2 * ExpectedToCompute(), shared_from_this());
+        services_.timer.Add(times_.answer_by, shared_from_this());
+        return;
       case LadderStep::kAnswer: Finish(std::move(report)); return;
       case LadderStep::kGiveUp: GiveUp(); return;
       case LadderStep::kTry:
@@ -51,46 +70,155 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
   }
 }
 
+void Request::OnTimeUp() {
+  // The timer has called for one of two reasons: the end, or that a look-up should not be waited for any longer.
+  const bool is_end = services_.clock.Now() >= times_.answer_by;
+  Handle(is_end ? LadderEvent::kTimeUp : LadderEvent::kMoveOn, Source::kL3, {});
+}
+
 Request::RungReport Request::Try(Source rung) {
   switch (rung) {
     case Source::kL1: return TryMemory();
+    case Source::kL2: return TryDisk();
+    case Source::kSemantic: return TrySemantic();
     case Source::kCoalesced: return TryCoalesced();
+    case Source::kL3: return TryRedis();
     case Source::kModel: return TryModel();
     case Source::kStale: return TryStale();
     case Source::kSignal: return TrySignal();
-    case Source::kL2:
-    case Source::kL3:
-    case Source::kStudent: break;  // no manifest can name them
+    case Source::kStudent: break;  // no manifest can name it
   }
   return Missed(rung);
 }
 
+const std::optional<CacheKey>& Request::LayerKey() {
+  if (has_layer_key_) return layer_key_;
+  has_layer_key_ = true;
+  layer_key_ = question_.key;
+  if (question_.key && question_.model->input_codes() != nullptr) {
+    const auto key = KeyOfCodes(question_, KeyMaker::Codes::kExact, services_.cache.keys());
+    layer_key_ = key.has_value() ? std::optional(*key) : std::nullopt;
+  }
+  return layer_key_;
+}
+
+const std::optional<CacheKey>& Request::CellKey() {
+  if (has_cell_key_) return cell_key_;
+  has_cell_key_ = true;
+  if (question_.key && question_.model->input_grid() != nullptr)
+    if (const auto key = KeyOfCodes(question_, KeyMaker::Codes::kApproximate, services_.cache.keys()); key.has_value())
+      cell_key_ = *key;
+  return cell_key_;
+}
+
 Request::RungReport Request::TryMemory() {
   if (!question_.key) return Missed(Source::kL1);
-  auto found = services_.memory.Get(*question_.key);
-  if (!found) return Missed(Source::kL1);
-  return Exact(Source::kL1, *std::move(found));
+  const TimePoint now = services_.clock.Now();
+  CachedAnswer found;
+  bool hit = services_.cache.GetMemory(*question_.key, now, found);
+  // Another question may have had the same codes. The next time this one is asked its own key finds it.
+  if (!hit && question_.model->input_codes() != nullptr && LayerKey() &&
+      services_.cache.GetMemory(*LayerKey(), now, found)) {
+    hit = true;
+    services_.cache.PutMemory(*question_.key, found, found.expires - now);
+  }
+  services_.metrics.CountLookUp(CacheLayer::kMemory, hit ? LookUpResult::kHit : LookUpResult::kMiss);
+  return hit ? Exact(Source::kL1, std::move(found.outputs)) : Missed(Source::kL1);
+}
+
+Request::RungReport Request::TryDisk() {
+  if (!services_.cache.has_disk() || !LayerKey()) return Missed(Source::kL2);
+  CachedAnswer found;
+  const bool hit = services_.cache.GetDisk(*LayerKey(), *question_.model, found);
+  services_.metrics.CountLookUp(CacheLayer::kDisk, hit ? LookUpResult::kHit : LookUpResult::kMiss);
+  return hit ? Exact(Source::kL2, std::move(found.outputs)) : Missed(Source::kL2);
+}
+
+Request::RungReport Request::TrySemantic() {
+  ShadowAudit* audit = question_.model->audit();
+  if (audit == nullptr || audit->tripped() || !CellKey()) return Missed(Source::kSemantic);
+  const TimePoint now = services_.clock.Now();
+  CachedAnswer found;
+  if (!services_.cache.GetMemory(*CellKey(), now, found)) return Missed(Source::kSemantic);
+  if (audit->Sample()) Audit(found.outputs);
+  RungReport report{LadderEvent::kAnswered, Source::kSemantic, std::move(found.outputs), question_.model->identity()};
+  if (found.as_of.sequence != 0 || found.as_of.time_ns != 0) report.as_of = found.as_of;
+  report.age = now - found.arrived;
+  return report;
+}
+
+void Request::Audit(const Outputs& given) {
+  // Behind every request that is waiting: nobody waits for this. A queue that is full has better things to do.
+  services_.pool.Submit(services_.clock.Now() + kAuditPatience, [self = shared_from_this(), given] {
+    const Result<Outputs> computed = Compute(self->question_);
+    if (computed.has_error()) return;
+    ShadowAudit& audit = *self->question_.model->audit();
+    if (audit.Record(given, *computed) && self->services_.on_notice)
+      self->services_.on_notice("model " + self->question_.model->identity()->model +
+                                ": approximate answers are off: " + audit.Summary());
+  });
 }
 
 Request::RungReport Request::TryCoalesced() {
-  if (!question_.key) return Missed(Source::kCoalesced);
+  if (!LayerKey()) return Missed(Source::kCoalesced);
   // Not into lead_ at once: the waiter may be called, and take its next rung, while this still returns.
-  FlightLead lead =
-      services_.flights.JoinOrLead(*question_.key, [self = shared_from_this()](const Result<CachedAnswer>& landed) {
-        if (landed.has_value())
-          self->Handle(LadderEvent::kAnswered, Source::kCoalesced, self->Exact(Source::kCoalesced, *landed));
-        else
-          self->Handle(LadderEvent::kMissed, Source::kCoalesced, Missed(Source::kCoalesced));
-      });
+  FlightLead lead = services_.flights.JoinOrLead(
+      *LayerKey(), [self = shared_from_this()](const Result<CachedAnswer>& landed) { self->OnLanded(landed); });
   if (!lead.leads()) return {LadderEvent::kPending, Source::kCoalesced};
-  lead_ = std::move(lead);
   // A flight may have landed between our look into the cache and our lead.
   if (question_.model->manifest().HasRung(Source::kL1))
-    if (auto found = services_.memory.Get(*question_.key)) {
-      lead_.Land(*found);
-      return Exact(Source::kL1, *std::move(found));
+    if (CachedAnswer found; services_.cache.GetMemory(*LayerKey(), services_.clock.Now(), found)) {
+      lead.Land(found);
+      return Exact(Source::kL1, std::move(found.outputs));
     }
+  MutexLock lock(mutex_);
+  lead_ = std::move(lead);
   return Missed(Source::kCoalesced);
+}
+
+void Request::OnLanded(const Result<CachedAnswer>& landed) {
+  if (landed.has_value())
+    return Handle(LadderEvent::kAnswered, Source::kCoalesced, Exact(Source::kCoalesced, landed->outputs));
+  if (finished()) return;
+  // Whoever led has failed or run out of its own time, which says nothing about ours. The first of its followers leads
+  // now, the others follow that one: still one computation at a time.
+  RungReport report = TryCoalesced();
+  if (report.event == LadderEvent::kPending) return;  // as the ladder knows
+  const LadderEvent event = report.event;
+  const Source rung = report.rung;
+  Handle(event, rung, std::move(report));
+  if (finished()) TakeLead();  // the time was up meanwhile
+}
+
+Duration Request::ExpectedToCompute() const {
+  const ServedModel& model = *question_.model;
+  if (model.runs_inline()) return model.expected();
+  const auto ahead = static_cast<std::int64_t>(services_.pool.queued()) / services_.pool.workers();
+  return model.expected() * (1 + ahead);
+}
+
+Request::RungReport Request::TryRedis() {
+  if (!services_.cache.has_redis() || !LayerKey()) return Missed(Source::kL3);
+  if (!RedisIsQuicker()) {
+    services_.metrics.CountLookUp(CacheLayer::kRedis, LookUpResult::kSkipped);
+    return Missed(Source::kL3);
+  }
+  services_.cache.GetRedis(
+      *LayerKey(), question_.model, question_.symbol, times_.answer_by,
+      [self = shared_from_this()](RedisLookUp result, const CachedAnswer* answer) { self->OnRedis(result, answer); });
+  return {LadderEvent::kPending, Source::kL3};
+}
+
+void Request::OnRedis(RedisLookUp result, const CachedAnswer* answer) {
+  services_.metrics.CountLookUp(CacheLayer::kRedis, ResultOf(result));
+  if (answer == nullptr) {
+    Handle(LadderEvent::kMissed, Source::kL3, {});
+    if (finished()) TakeLead();  // nobody is left here to compute
+    return;
+  }
+  found_in_redis_.store(true, std::memory_order_relaxed);
+  TakeLead().Land(*answer);
+  Handle(LadderEvent::kAnswered, Source::kL3, Exact(Source::kL3, answer->outputs));
 }
 
 Request::RungReport Request::TryModel() {
@@ -98,16 +226,17 @@ Request::RungReport Request::TryModel() {
   if (question_.model->runs_inline()) return ComputeAndKeep();
   const bool queued = services_.pool.Submit(times_.answer_by, [self = shared_from_this()] {
     // Earliest deadline first would serve the dead before the living: what has not begun by its answer-by never does.
-    if (self->services_.clock.Now() >= self->times_.answer_by) {
-      self->lead_ = {};
+    // Nor what a look-up that was out has answered meanwhile.
+    if (self->services_.clock.Now() >= self->times_.answer_by ||
+        self->found_in_redis_.load(std::memory_order_relaxed)) {
+      self->TakeLead();
       return self->Handle(LadderEvent::kMissed, Source::kModel, {});
     }
     RungReport report = self->ComputeAndKeep();
     self->Handle(report.event, Source::kModel, std::move(report));
-    self->lead_ = {};
   });
   if (queued) return {LadderEvent::kPending, Source::kModel};
-  lead_ = {};
+  TakeLead();
   return Missed(Source::kModel, "the queue of the worker pool is full");
 }
 
@@ -117,24 +246,37 @@ Request::RungReport Request::ComputeAndKeep() {
   services_.metrics.CountInference(*question_.model, services_.clock.Now() - begin,
                                    outputs.has_error() && outputs.error().code == Code::kInternal);
   if (outputs.has_error()) {
-    lead_.Land(outputs.error());
+    TakeLead().Land(outputs.error());
     return Missed(Source::kModel, outputs.error().message);
   }
-  CachedAnswer answer{std::move(outputs).value(), question_.model->identity()};
+  CachedAnswer answer{std::move(outputs).value(), SubjectOf(*question_.model, question_.symbol)};
+  if (question_.about == Question::About::kTensors) {
+    answer.arrived = begin;
+  } else {
+    const StoredSnapshot& newest = question_.window.newest();
+    answer.as_of = {newest.book.sequence, AsOfTime(newest.book)};
+    answer.arrived = newest.arrived;
+  }
   Keep(answer);
-  lead_.Land(answer);
-  return Exact(Source::kModel, std::move(answer));
+  TakeLead().Land(answer);
+  return Exact(Source::kModel, std::move(answer.outputs));
 }
 
 void Request::Keep(const CachedAnswer& answer) {
-  const Manifest& manifest = question_.model->manifest();
-  if (manifest.HasRung(Source::kL1)) services_.memory.Put(*question_.key, answer, manifest.cache_ttl);
-  // Only what the server itself saw: a request could claim any books for a symbol.
-  if (question_.about == Question::About::kState) {
-    const StoredSnapshot& newest = question_.window.newest();
-    services_.known_good.Put(question_.model->identity()->model, question_.symbol,
-                             {answer, {newest.book.sequence, AsOfTime(newest.book)}, newest.arrived});
+  const ServedModel& model = *question_.model;
+  const Manifest& manifest = model.manifest();
+  if (LayerKey()) {
+    services_.cache.Put(*LayerKey(), model, answer, services_.cache.has_redis() && RedisIsQuicker());
+    if (*LayerKey() != *question_.key && manifest.HasRung(Source::kL1))
+      services_.cache.PutMemory(*question_.key, answer, manifest.cache_ttl);
   }
+  if (CellKey())
+    services_.cache.PutMemory(*CellKey(), answer,
+                              manifest.semantic->max_age - (services_.clock.Now() - answer.arrived));
+  // Only what the server itself saw: a request could claim any books for a symbol.
+  if (question_.about == Question::About::kState)
+    services_.known_good.Put(model.identity()->model, question_.symbol,
+                             {answer.outputs, model.identity(), answer.as_of, answer.arrived});
 }
 
 Request::RungReport Request::TryStale() {
@@ -143,8 +285,14 @@ Request::RungReport Request::TryStale() {
   auto good = services_.known_good.Get(question_.model->identity()->model, question_.symbol,
                                        question_.model->manifest().max_age, now);
   // Not of a version that does not serve any more: it was replaced for a reason, and its outputs may mean other things.
-  if (!good || good->answer.identity != question_.model->identity()) return Missed(Source::kStale);
-  return {LadderEvent::kAnswered, Source::kStale, std::move(good->answer), good->as_of, now - good->arrived, ""};
+  if (!good || good->identity != question_.model->identity()) return Missed(Source::kStale);
+  return {LadderEvent::kAnswered,
+          Source::kStale,
+          std::move(good->outputs),
+          std::move(good->identity),
+          good->as_of,
+          now - good->arrived,
+          ""};
 }
 
 Request::RungReport Request::TrySignal() {
@@ -155,16 +303,16 @@ Request::RungReport Request::TrySignal() {
   if (max_age > Duration::zero() && age > max_age) return Missed(Source::kSignal);
   return {LadderEvent::kAnswered,
           Source::kSignal,
-          {signal->second.outputs, question_.model->identity()},
+          signal->second.outputs,
+          question_.model->identity(),
           std::nullopt,
           age,
           ""};
 }
 
-Request::RungReport Request::Exact(Source rung, CachedAnswer answer) const {
-  // The same bytes may have answered under another version's number.
-  answer.identity = question_.model->identity();
-  RungReport report{LadderEvent::kAnswered, rung, std::move(answer), std::nullopt, std::nullopt, ""};
+Request::RungReport Request::Exact(Source rung, Outputs outputs) const {
+  // Whoever computed it: the same bytes may have answered under another version's number.
+  RungReport report{LadderEvent::kAnswered, rung, std::move(outputs), question_.model->identity()};
   if (question_.about != Question::About::kTensors) {
     const StoredSnapshot& newest = question_.window.newest();
     const AsOf as_of{newest.book.sequence, AsOfTime(newest.book)};
@@ -177,11 +325,14 @@ Request::RungReport Request::Exact(Source rung, CachedAnswer answer) const {
 void Request::Finish(RungReport report) {
   finished_.store(true, std::memory_order_relaxed);
   Prediction prediction;
-  prediction.outputs = std::move(report.answer.outputs);
-  prediction.identity = std::move(report.answer.identity);
+  prediction.outputs = std::move(report.outputs);
+  prediction.identity = std::move(report.identity);
   prediction.source = report.rung;
   prediction.degraded = IsDegraded(report.rung);
-  if (prediction.degraded) {
+  prediction.approximate = report.rung == Source::kSemantic;
+  if (prediction.approximate) {
+    prediction.reason = "the answer to nearly the same input";
+  } else if (prediction.degraded) {
     MutexLock lock(mutex_);
     prediction.reason = reason_.empty() ? kNoTime : reason_;
   }

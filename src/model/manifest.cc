@@ -1,6 +1,7 @@
 #include "model/manifest.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/config_file.h"
 
@@ -9,7 +10,8 @@ namespace punctual {
 namespace {
 
 constexpr Duration kLongest = std::chrono::hours(24 * 365);
-constexpr Source kRungs[] = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
+constexpr Source kRungs[] = {Source::kL1, Source::kL2,    Source::kSemantic, Source::kCoalesced,
+                             Source::kL3, Source::kModel, Source::kStale,    Source::kSignal};
 
 void ReadLadder(ConfigTable& root, Manifest& manifest) {
   if (!root.Has("ladder")) return;
@@ -20,7 +22,8 @@ void ReadLadder(ConfigTable& root, Manifest& manifest) {
     const auto rung =
         std::find_if(std::begin(kRungs), std::end(kRungs), [&](Source s) { return SourceName(s) == name; });
     if (rung == std::end(kRungs))
-      return root.Refuse("ladder", "\"" + name + "\" is not a rung; rungs are l1, coalesced, model, stale, signal");
+      return root.Refuse(
+          "ladder", "\"" + name + "\" is not a rung; rungs are l1, l2, semantic, coalesced, l3, model, stale, signal");
     if (std::find(manifest.ladder.begin(), manifest.ladder.end(), *rung) != manifest.ladder.end())
       return root.Refuse("ladder", "\"" + name + "\" stands there twice");
     manifest.ladder.push_back(*rung);
@@ -28,9 +31,29 @@ void ReadLadder(ConfigTable& root, Manifest& manifest) {
   const auto at = [&](Source rung) { return std::find(manifest.ladder.begin(), manifest.ladder.end(), rung); };
   const auto end = manifest.ladder.end();
   if (at(Source::kModel) == end) return root.Refuse("ladder", "must have the rung \"model\"");
-  // Who finds nothing to join leads: it must compute next, or those who join it wait for nobody.
-  if (at(Source::kCoalesced) != end && at(Source::kCoalesced) + 1 != at(Source::kModel))
-    return root.Refuse("ladder", "\"coalesced\" must stand right before \"model\"");
+  // Who finds nothing to join leads: it must fetch or compute next, or those who join it wait for nobody.
+  if (at(Source::kCoalesced) != end) {
+    auto next = at(Source::kCoalesced) + 1;
+    if (next != end && *next == Source::kL3) ++next;
+    if (next == end || *next != Source::kModel)
+      return root.Refuse("ladder", "\"coalesced\" must stand right before \"model\" or before \"l3\", \"model\"");
+  }
+  if (at(Source::kL3) != end && at(Source::kL3) > at(Source::kModel))
+    return root.Refuse("ladder", "\"l3\" must stand before \"model\"");
+}
+
+// The rung of approximate answers is there if the manifest allows these, and only then: between what is exact and what
+// takes time, unless the ladder says otherwise.
+void FitLadderToSemantic(ConfigTable& root, Manifest& manifest) {
+  const bool approximate = manifest.semantic && manifest.semantic->kind == SemanticSpec::Kind::kApproximate;
+  if (approximate == manifest.HasRung(Source::kSemantic)) return;
+  if (!approximate)
+    return root.Refuse(
+        "ladder", "has the rung \"semantic\", for which there must be a table [semantic] of the kind \"approximate\"");
+  if (root.Has("ladder"))
+    return root.Refuse("ladder", "must have the rung \"semantic\", or else there should be no table [semantic]");
+  manifest.ladder.insert(std::find(manifest.ladder.begin(), manifest.ladder.end(), Source::kCoalesced),
+                         Source::kSemantic);
 }
 
 void ReadFeatures(ConfigTable& table, Manifest& manifest) {
@@ -49,6 +72,31 @@ void ReadFeatures(ConfigTable& table, Manifest& manifest) {
   manifest.features = std::move(spec);
 }
 
+void ReadSemantic(ConfigTable& table, Manifest& manifest) {
+  SemanticSpec spec;
+  std::string kind;
+  table.Get("kind", kind);
+  if (kind != "exact" && kind != "approximate") return table.Refuse("kind", "must be \"exact\" or \"approximate\"");
+  if (kind == "exact") {
+    // Numbers of bf16 are too coarse to stand for codes: a code's own value would be rounded into another code.
+    if (manifest.variant == "bf16") table.Refuse("kind", "\"exact\" does not go with the variant \"bf16\"");
+  } else {
+    spec.kind = SemanticSpec::Kind::kApproximate;
+    spec.max_age = manifest.max_age;
+    for (const char* key : {"grid", "tolerance", "max_error_share"})
+      if (!table.Has(key))
+        return table.Refuse(key, "must be there: how much an approximate answer may be off is yours to say");
+    table.Get("grid", spec.grid);
+    if (spec.grid.empty() || std::any_of(spec.grid.begin(), spec.grid.end(), [](double width) { return width <= 0; }))
+      table.Refuse("grid", "must be numbers above 0, one for all columns or one a column");
+    table.GetMs("max_age_ms", spec.max_age, Duration(1), manifest.max_age);
+    table.Get("audit_share", spec.audit_share, 0, 1);
+    table.Get("tolerance", spec.tolerance, 0, std::numeric_limits<double>::max());
+    table.Get("max_error_share", spec.max_error_share, 0, 1);
+  }
+  manifest.semantic = std::move(spec);
+}
+
 }  // namespace
 
 Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
@@ -65,6 +113,8 @@ Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
   root.GetMs("signal_max_age_ms", manifest.signal_max_age, Duration(0), kLongest);
   if (auto cache = root.Table("cache")) cache->GetMs("ttl_ms", manifest.cache_ttl, Duration(0), kLongest);
   if (auto features = root.Table("features")) ReadFeatures(*features, manifest);
+  if (auto semantic = root.Table("semantic")) ReadSemantic(*semantic, manifest);
+  FitLadderToSemantic(root, manifest);
   for (ConfigTable& table : root.Tables("outputs")) {
     OutputDeclaration output;
     table.Get("name", output.name);

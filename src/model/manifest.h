@@ -18,19 +18,34 @@ struct OutputDeclaration {
   std::vector<std::string> classes;  // what each element stands for; empty: not said
 };
 
+// Which inputs that are not equal may share an answer: `exact`, those that the model file cannot tell apart
+// (model/input_codes.h); `approximate`, those of one cell of a grid (model/input_grid.h), whose answers say so.
+struct SemanticSpec {
+  enum class Kind { kExact, kApproximate };
+  Kind kind = Kind::kExact;
+  // Of approximate ones alone:
+  std::vector<double> grid;    // a cell's width, in the input's units: one for all columns, or one a column
+  Duration max_age{};          // none is given whose books are older; at most the manifest's own max_age
+  double audit_share = 0.01;   // of those given, computed again to see what they are worth
+  double tolerance = 0;        // by how much a number may be off
+  double max_error_share = 0;  // of the audited ones that differ; above it no more are given
+};
+
 struct Manifest {
   std::string description;
   std::string backend = "openvino";
   std::string device = "CPU";
   std::string variant = "fp32";
   // In order of preference; see answer/ladder.h.
-  std::vector<Source> ladder = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
+  std::vector<Source> ladder = {Source::kL1,    Source::kL2,    Source::kCoalesced, Source::kL3,
+                                Source::kModel, Source::kStale, Source::kSignal};
   Duration max_age = std::chrono::seconds(5);  // no answer is about older books
   Duration signal_max_age{};                   // older signals are not given; 0: they are, whatever their age
   Duration cache_ttl = std::chrono::seconds(300);
   std::string feature_input;               // the input that `features` fill
   std::optional<FeatureSpec> features;     // none: the model takes tensors only
   std::vector<OutputDeclaration> outputs;  // empty: all outputs of the file
+  std::optional<SemanticSpec> semantic;    // none: only equal inputs share an answer
 
   bool HasRung(Source rung) const { return std::find(ladder.begin(), ladder.end(), rung) != ladder.end(); }
 };

@@ -13,8 +13,8 @@ TEST(ManifestTest, AnEmptyOneHasTheDefaults) {
   EXPECT_EQ(manifest.backend, "openvino");
   EXPECT_EQ(manifest.device, "CPU");
   EXPECT_EQ(manifest.variant, "fp32");
-  EXPECT_EQ(manifest.ladder,
-            (std::vector{Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal}));
+  EXPECT_EQ(manifest.ladder, (std::vector{Source::kL1, Source::kL2, Source::kCoalesced, Source::kL3, Source::kModel,
+                                          Source::kStale, Source::kSignal}));
   EXPECT_EQ(manifest.max_age, std::chrono::seconds(5));
   EXPECT_EQ(manifest.cache_ttl, std::chrono::seconds(300));
   EXPECT_FALSE(manifest.features.has_value());
@@ -53,6 +53,48 @@ ttl_ms = 1000
   EXPECT_EQ(manifest.features->levels, 5);
   EXPECT_EQ(manifest.features->std, std::vector<double>{2.5});
   EXPECT_EQ(manifest.outputs.at(0).classes.size(), 2u);
+}
+
+TEST(ManifestTest, SemanticIsOffUnlessItIsAskedFor) {
+  EXPECT_FALSE(ParseManifest("", "m/model.toml")->semantic.has_value());
+  const auto exact = ParseManifest("[semantic]\nkind = 'exact'", "m/model.toml");
+  EXPECT_EQ(exact->semantic->kind, SemanticSpec::Kind::kExact);
+}
+
+TEST(ManifestTest, ReadsApproximateSemantic) {
+  const std::string required = "[semantic]\nkind='approximate'\ngrid=[0.05]\ntolerance=0.02\nmax_error_share=0.1\n";
+  const SemanticSpec some = *ParseManifest("max_age_ms = 700\n" + required, "m/model.toml")->semantic;
+  EXPECT_EQ(some.kind, SemanticSpec::Kind::kApproximate);
+  EXPECT_EQ(some.grid, std::vector<double>{0.05});
+  EXPECT_EQ(some.max_age, std::chrono::milliseconds(700));
+  EXPECT_EQ(some.audit_share, 0.01);
+  EXPECT_EQ(some.tolerance, 0.02);
+  EXPECT_EQ(some.max_error_share, 0.1);
+  const SemanticSpec all = *ParseManifest(required + "max_age_ms = 250\naudit_share = 1\n", "m/model.toml")->semantic;
+  EXPECT_EQ(all.max_age, std::chrono::milliseconds(250));
+  EXPECT_EQ(all.audit_share, 1);
+}
+
+TEST(ManifestTest, MistakesOfSemanticNameTheKey) {
+  const auto error = [](const std::string& lines) {
+    return ParseManifest("[semantic]\n" + lines, "m/model.toml").error().message;
+  };
+  const std::string most = "kind='approximate'\ntolerance=0\nmax_error_share=0\n";
+  EXPECT_THAT(error(""), HasSubstr("m/model.toml:1: semantic.kind: must be"));
+  EXPECT_THAT(error("kind='off'"), HasSubstr("m/model.toml:2: semantic.kind: must be"));
+  EXPECT_THAT(error("kind='exact'\ngrid=[1]"), HasSubstr("semantic.grid: no such option"));
+  EXPECT_THAT(error(most), HasSubstr("semantic.grid: must be there"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=0"), HasSubstr("semantic.max_error_share: must be there"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\nmax_error_share=0"), HasSubstr("semantic.tolerance: must be there"));
+  EXPECT_THAT(error(most + "grid=[]"), HasSubstr("semantic.grid: must be numbers above 0"));
+  EXPECT_THAT(error(most + "grid=[1, 0]"), HasSubstr("semantic.grid: must be numbers above 0"));
+  EXPECT_THAT(error(most + "grid=[nan]"), HasSubstr("semantic.grid: must be a list of finite numbers"));
+  EXPECT_THAT(error(most + "grid=[1]\nmax_age_ms=5001"), HasSubstr("semantic.max_age_ms: must be a number from"));
+  EXPECT_THAT(error(most + "grid=[1]\naudit_share=1.1"), HasSubstr("semantic.audit_share"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=-1\nmax_error_share=0"), HasSubstr("semantic.tolerance"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=nan\nmax_error_share=0"), HasSubstr("semantic.tolerance"));
+  EXPECT_THAT(ParseManifest("variant='bf16'\n[semantic]\nkind='exact'", "m/model.toml").error().message,
+              HasSubstr("semantic.kind: \"exact\" does not go with the variant \"bf16\""));
 }
 
 TEST(ManifestTest, MistakesNameFileLineAndKey) {

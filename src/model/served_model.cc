@@ -36,6 +36,12 @@ std::string AnsweringFacts(const Manifest& manifest, const std::string& onnx) {
     for (const double value : spec.std) append_bits(value);
     append_bits(spec.clip);
   }
+  // Inputs are put on their codes; cells of another grid are other questions.
+  if (manifest.semantic) {
+    facts += manifest.semantic->kind == SemanticSpec::Kind::kExact ? "|codes" : "|grid";
+    for (const double width : manifest.semantic->grid)
+      facts.append(reinterpret_cast<const char*>(&width), sizeof width);
+  }
   return facts;
 }
 
@@ -64,11 +70,32 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& f
   model->signature_ = model->compiled_->signature();
   PUNCTUAL_TRY(model->BindOutputs(files.manifest_path));
   PUNCTUAL_TRY(model->BindFeatures(files.manifest_path, options.longest_window));
+  PUNCTUAL_TRY(model->BindSemantic(files));
   if (!files.signals_path.empty()) {
     PUNCTUAL_ASSIGN(model->signals_, ParseSignals(files.signals, files.signals_path, model->output_specs_));
   }
   PUNCTUAL_TRY(model->MakeSessions(options));
   return std::shared_ptr<const ServedModel>(std::move(model));
+}
+
+Result<void> ServedModel::BindSemantic(const ModelFiles& files) {
+  if (!manifest_.semantic) return {};
+  const SemanticSpec& spec = *manifest_.semantic;
+  const auto refuse = [&](const char* field, const Error& error) {
+    return Fail(error.code, files.manifest_path + ": semantic." + field + ": " + error.message);
+  };
+  if (spec.kind == SemanticSpec::Kind::kExact) {
+    auto codes = InputCodes::FromOnnx(files.onnx, inputs());
+    if (codes.has_error()) return refuse("kind", codes.error());
+    input_codes_.emplace(std::move(codes).value());
+    return {};
+  }
+  auto grid = InputGrid::Make(spec.grid, inputs());
+  if (grid.has_error()) return refuse("grid", grid.error());
+  input_grid_.emplace(std::move(grid).value());
+  audit_ = std::make_unique<ShadowAudit>(
+      ShadowAudit::Options{spec.audit_share, spec.tolerance, spec.max_error_share, digest_.low});
+  return {};
 }
 
 Result<void> ServedModel::BindOutputs(const std::string& where) {
@@ -195,18 +222,18 @@ Result<void> ServedModel::FillTensors(Session& session, std::span<const NamedTen
 }
 
 Result<Outputs> ServedModel::TakeOutputs(const Session& session) const {
-  auto outputs = std::make_shared<std::vector<NamedTensor>>();
-  outputs->reserve(output_specs_.size());
-  for (std::size_t i = 0; i < output_specs_.size(); ++i) {
+  // On the stack for as many outputs as models have; more take a vector.
+  std::array<OutputView, 8> few;
+  std::vector<OutputView> many(output_specs_.size() > few.size() ? output_specs_.size() : 0);
+  const std::span<OutputView> views =
+      many.empty() ? std::span<OutputView>(few).first(output_specs_.size()) : std::span<OutputView>(many);
+  for (std::size_t i = 0; i < views.size(); ++i) {
     const TensorSpec& spec = output_specs_[i];
-    Tensor tensor(spec.dtype, spec.shape);
-    const auto from = session.output(output_index_[i]);
-    std::memcpy(tensor.mutable_bytes().data(), from.data(), std::min(from.size(), tensor.bytes().size()));
-    if (!AllFinite(tensor))
+    views[i] = {spec.name, spec.dtype, spec.shape, session.output(output_index_[i])};
+    if (!AllFinite(spec.dtype, views[i].bytes))
       return Fail(Code::kInternal, "model " + identity_->model + ": output \"" + spec.name + "\" is not finite");
-    outputs->push_back({spec.name, std::move(tensor)});
   }
-  return Outputs(std::move(outputs));
+  return Outputs(views);
 }
 
 }  // namespace punctual

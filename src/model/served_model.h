@@ -11,12 +11,14 @@
 
 #include "base/digest.h"
 #include "model/backend.h"
+#include "model/input_codes.h"
+#include "model/input_grid.h"
 #include "model/manifest.h"
+#include "model/shadow_audit.h"
 #include "model/signals.h"
+#include "punctual/outputs.h"
 
 namespace punctual {
-
-using Outputs = std::shared_ptr<const std::vector<NamedTensor>>;
 
 struct LoadOptions {
   std::size_t pool_sessions = 1;     // inferences that may run at once on the worker pool
@@ -48,6 +50,11 @@ class ServedModel {
   const std::vector<TensorSpec>& outputs() const { return output_specs_; }
   const std::optional<FeaturePlan>& features() const { return features_; }
   const Signals& signals() const { return signals_; }
+  // What the model can tell of its inputs, if its manifest asks for exact semantic answers; else null.
+  const InputCodes* input_codes() const { return input_codes_ ? &*input_codes_ : nullptr; }
+  // The cells whose inputs may share an answer, and the watch over that, if its manifest asks for approximate ones.
+  const InputGrid* input_grid() const { return input_grid_ ? &*input_grid_ : nullptr; }
+  ShadowAudit* audit() const { return audit_.get(); }
   bool runs_inline() const { return runs_inline_; }
   // p99 of one inference, measured at load, features included.
   Duration expected() const { return expected_; }
@@ -87,6 +94,7 @@ class ServedModel {
   ServedModel() = default;
   Result<void> BindOutputs(const std::string& where);
   Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
+  Result<void> BindSemantic(const ModelFiles& files);
   Result<void> MakeSessions(const LoadOptions& options);
   Result<Duration> Calibrate(Session& session) const;
   Error NoFreeSession() const;
@@ -102,6 +110,9 @@ class ServedModel {
   std::optional<FeaturePlan> features_;
   std::size_t feature_input_ = 0;
   Signals signals_;
+  std::optional<InputCodes> input_codes_;
+  std::optional<InputGrid> input_grid_;
+  std::unique_ptr<ShadowAudit> audit_;
   bool runs_inline_ = false;
   Duration expected_{};
   std::vector<std::unique_ptr<Slot>> slots_;

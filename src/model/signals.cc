@@ -55,7 +55,7 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
     Signal signal;
     if (!ParseNumber(fields[1], signal.computed_at_ns) || signal.computed_at_ns <= 0)
       return refuse("computed_at_ns: must be a Unix time in nanoseconds");
-    auto tensors = std::make_shared<std::vector<NamedTensor>>();
+    std::vector<NamedTensor> tensors;
     std::size_t at = 2;
     for (const TensorSpec& output : outputs) {
       Tensor tensor(DType::kFloat32, output.shape);
@@ -64,9 +64,9 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
           return refuse(columns[at] + ": must be a finite number");
         ++at;
       }
-      tensors->push_back({output.name, std::move(tensor)});
+      tensors.push_back({output.name, std::move(tensor)});
     }
-    signal.outputs = std::move(tensors);
+    signal.outputs = Outputs(tensors);
     if (!signals.emplace(fields[0], std::move(signal)).second)
       return refuse("symbol: \"" + std::string(fields[0]) + "\" stands there twice");
   }

@@ -9,19 +9,19 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/backend.h"
+#include "punctual/outputs.h"
 #include "punctual/result.h"
 
 namespace punctual {
 
 struct Signal {
   std::int64_t computed_at_ns = 0;
-  std::shared_ptr<const std::vector<NamedTensor>> outputs;
+  Outputs outputs;
 };
 
 using Signals = std::map<std::string, Signal, std::less<>>;

@@ -16,10 +16,10 @@ TEST(SignalsTest, ReadsALinePerSymbol) {
   ASSERT_EQ(signals.size(), 2u);
   const Signal& a = signals.at("A");
   EXPECT_EQ(a.computed_at_ns, 17);
-  EXPECT_EQ(a.outputs->at(0).name, "p");
-  EXPECT_EQ(a.outputs->at(0).tensor.shape(), (Shape{1, 2}));
-  EXPECT_EQ(a.outputs->at(0).tensor.values<float>()[1], -1e-3f);
-  EXPECT_EQ(a.outputs->at(1).tensor.values<float>()[0], 3.0f);
+  EXPECT_EQ(a.outputs[0].name, "p");
+  EXPECT_TRUE(std::ranges::equal(a.outputs[0].shape, Shape{1, 2}));
+  EXPECT_EQ(a.outputs[0].values<float>()[1], -1e-3f);
+  EXPECT_EQ(a.outputs[1].values<float>()[0], 3.0f);
 }
 
 TEST(SignalsTest, MistakesNameFileLineAndColumn) {

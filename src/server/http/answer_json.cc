@@ -31,7 +31,7 @@ void AppendField(std::string& out, std::string_view key, T value) requires std::
 
 // Row-major `values` as lists nested as `shape` from dimension `at` on.
 template <class T>
-void AppendNested(std::string& out, const Shape& shape, std::size_t at, const T*& values) {
+void AppendNested(std::string& out, std::span<const std::int64_t> shape, std::size_t at, const T*& values) {
   if (at == shape.size()) {
     AppendJsonNumber(out, *values++);
     return;
@@ -46,18 +46,17 @@ void AppendNested(std::string& out, const Shape& shape, std::size_t at, const T*
 
 // A batch of one is no batch: its dimension is left out.
 template <class T>
-void AppendValues(std::string& out, const Tensor& tensor) {
-  const Shape& shape = tensor.shape();
-  const T* values = tensor.values<T>().data();
-  AppendNested(out, shape, shape.size() > 1 && shape[0] == 1 ? 1 : 0, values);
+void AppendValues(std::string& out, const OutputView& output) {
+  const T* values = output.values<T>().data();
+  AppendNested(out, output.shape, output.shape.size() > 1 && output.shape[0] == 1 ? 1 : 0, values);
 }
 
-void AppendTensor(std::string& out, const Tensor& tensor) {
-  switch (tensor.dtype()) {
-    case DType::kFloat32: AppendValues<float>(out, tensor); break;
-    case DType::kFloat64: AppendValues<double>(out, tensor); break;
-    case DType::kInt32: AppendValues<std::int32_t>(out, tensor); break;
-    case DType::kInt64: AppendValues<std::int64_t>(out, tensor); break;
+void AppendTensor(std::string& out, const OutputView& output) {
+  switch (output.dtype) {
+    case DType::kFloat32: AppendValues<float>(out, output); break;
+    case DType::kFloat64: AppendValues<double>(out, output); break;
+    case DType::kInt32: AppendValues<std::int32_t>(out, output); break;
+    case DType::kInt64: AppendValues<std::int64_t>(out, output); break;
   }
 }
 
@@ -108,13 +107,12 @@ int HttpStatus(Code code) {
 
 void AppendPrediction(std::string& out, const Prediction& prediction) {
   out += R"({"outputs":{)";
-  if (prediction.outputs != nullptr)
-    for (const NamedTensor& output : *prediction.outputs) {
-      if (out.back() != '{') out += ',';
-      AppendJsonText(out, output.name);
-      out += ':';
-      AppendTensor(out, output.tensor);
-    }
+  for (const OutputView output : prediction.outputs) {
+    if (out.back() != '{') out += ',';
+    AppendJsonText(out, output.name);
+    out += ':';
+    AppendTensor(out, output);
+  }
   out += '}';
   if (prediction.identity != nullptr) {
     AppendField(out, "model", prediction.identity->model);
@@ -161,9 +159,75 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     AppendField(out, "expected_us", Microseconds(model.expected));
     AppendTexts(out, "inputs", model.inputs);
     AppendTexts(out, "outputs", model.outputs);
+    if (!model.semantic.empty()) AppendField(out, "semantic", model.semantic);
     out += '}';
   }
   out += "]}";
+}
+
+void AppendCacheStats(std::string& out, const CacheStats& stats) {
+  const auto append_look_ups = [&out](const CacheLookUps& look_ups, bool redis) {
+    AppendField(out, "hits", look_ups.hits);
+    AppendField(out, "misses", look_ups.misses);
+    if (!redis) return;
+    AppendField(out, "timeouts", look_ups.timeouts);
+    AppendField(out, "errors", look_ups.errors);
+    AppendField(out, "skipped", look_ups.skipped);
+  };
+  out += R"({"memory":{)";
+  append_look_ups(stats.memory.look_ups, false);
+  AppendField(out, "entries", stats.memory.entries);
+  AppendField(out, "bytes", stats.memory.bytes);
+  AppendField(out, "limit_bytes", stats.memory.limit_bytes);
+  AppendField(out, "evictions", stats.memory.evictions);
+  AppendField(out, "expirations", stats.memory.expirations);
+  AppendField(out, "refused", stats.memory.refused);
+  AppendField(out, "warmed", stats.memory.warmed);
+  out += '}';
+  if (stats.disk) {
+    out += R"(,"disk":{)";
+    append_look_ups(stats.disk->look_ups, false);
+    AppendField(out, "entries", stats.disk->entries);
+    AppendField(out, "bytes", stats.disk->bytes);
+    AppendField(out, "limit_bytes", stats.disk->limit_bytes);
+    AppendField(out, "queued", stats.disk->queued);
+    AppendField(out, "writes", stats.disk->writes);
+    AppendField(out, "dropped", stats.disk->dropped);
+    AppendField(out, "failed", stats.disk->failed);
+    AppendField(out, "evictions", stats.disk->evictions);
+    AppendField(out, "expirations", stats.disk->expirations);
+    AppendField(out, "slow_look_ups", stats.disk->slow_look_ups);
+    AppendField(out, "resting", stats.disk->resting);
+    AppendCounts(out, "faults", stats.disk->faults);
+    if (!stats.disk->last_error.empty()) AppendField(out, "last_error", stats.disk->last_error);
+    out += '}';
+  }
+  if (stats.redis) {
+    out += R"(,"redis":{)";
+    append_look_ups(stats.redis->look_ups, true);
+    AppendField(out, "outstanding", stats.redis->outstanding);
+    AppendField(out, "writes", stats.redis->writes);
+    AppendField(out, "dropped", stats.redis->dropped);
+    AppendField(out, "failed", stats.redis->failed);
+    AppendField(out, "reconnects", stats.redis->reconnects);
+    AppendCounts(out, "faults", stats.redis->faults);
+    AppendKey(out, "nodes");
+    out += '[';
+    for (const RedisNodeStatus& node : stats.redis->nodes) {
+      if (out.back() != '[') out += ',';
+      out += '{';
+      AppendField(out, "address", node.address);
+      AppendField(out, "role", node.role);
+      AppendField(out, "state", node.state);
+      AppendField(out, "outstanding", node.outstanding);
+      AppendField(out, "look_up_ms", RoundedMs(node.look_up_time));
+      if (!node.last_error.empty()) AppendField(out, "last_error", node.last_error);
+      out += '}';
+    }
+    out += "]}";
+  }
+  AppendField(out, "purges_running", stats.purges_running);
+  out += '}';
 }
 
 void AppendStats(std::string& out, const EngineStats& stats) {
@@ -185,13 +249,9 @@ void AppendStats(std::string& out, const EngineStats& stats) {
   out += '}';
   AppendCounts(out, "sources", stats.sources);
   AppendCounts(out, "errors", stats.errors);
-  out += R"(,"cache":{)";
-  AppendField(out, "entries", stats.cache_entries);
-  AppendField(out, "bytes", stats.cache_bytes);
-  AppendField(out, "hits", stats.cache_hits);
-  AppendField(out, "misses", stats.cache_misses);
-  AppendField(out, "evictions", stats.cache_evictions);
-  out += R"(},"market":{)";
+  AppendKey(out, "cache");
+  AppendCacheStats(out, stats.cache);
+  out += R"(,"market":{)";
   AppendField(out, "snapshots", stats.snapshots);
   AppendField(out, "symbols", stats.symbols);
   out += R"(},"workers":{)";

@@ -13,8 +13,7 @@ namespace {
 Prediction SomePrediction() {
   Prediction prediction;
   const float values[] = {0.1f, 0.2f, 0.7f};
-  prediction.outputs = std::make_shared<const std::vector<NamedTensor>>(
-      std::vector<NamedTensor>{{"probabilities", Tensor::Float32({1, 3}, values)}});
+  prediction.outputs = Outputs(std::vector<NamedTensor>{{"probabilities", Tensor::Float32({1, 3}, values)}});
   prediction.identity = std::make_shared<const ModelIdentity>(ModelIdentity{"m", "3", "fp32"});
   prediction.budget = std::chrono::milliseconds(15);
   prediction.elapsed = std::chrono::nanoseconds(210'400);
@@ -52,8 +51,7 @@ TEST(AnswerJsonTest, ADegradedAnswerSaysWhyAndHowOld) {
 TEST(AnswerJsonTest, OutputsAreNestedAsTheirShapeWithoutABatchOfOne) {
   const auto outputs = [](Shape shape, std::vector<float> values) {
     Prediction prediction = SomePrediction();
-    prediction.outputs = std::make_shared<const std::vector<NamedTensor>>(
-        std::vector<NamedTensor>{{"y", Tensor::Float32(std::move(shape), values)}});
+    prediction.outputs = Outputs(std::vector<NamedTensor>{{"y", Tensor::Float32(std::move(shape), values)}});
     const std::string text = Text(prediction);
     return text.substr(0, text.find(",\"model\""));
   };
@@ -108,7 +106,7 @@ TEST(AnswerJsonTest, ModelsAndStatsAreJson) {
   const auto read = boost::json::parse(out);
   EXPECT_EQ(read.at("tiers").at("premium").at("budget_ms"), 15);
   EXPECT_EQ(read.at("sources").at("l1"), 2);
-  EXPECT_EQ(read.at("cache").at("hits"), 0);
+  EXPECT_EQ(read.at("cache").at("memory").at("hits"), 0);
 }
 
 TEST(AnswerJsonTest, EveryCodeHasItsStatus) {

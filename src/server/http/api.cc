@@ -7,6 +7,7 @@
 #include "server/http/json_reader.h"
 #include "server/http/predict_json.h"
 #include "server/http/publish.h"
+#include "server/http/purge_json.h"
 
 namespace punctual::http {
 
@@ -111,6 +112,7 @@ Api::Order Api::Handle(const Request& request, Exchange& exchange) {
   }
   if (path == "/v1/predict") return Predict(request, exchange);
   if (path.starts_with(kMarketPath)) return Market(request, path.substr(kMarketPath.size()), exchange);
+  if (path == "/v1/cache/purge") return PurgeCache(request, exchange);
   return Get(request, path, exchange);
 }
 
@@ -155,6 +157,21 @@ Api::Order Api::Market(const Request& request, std::string_view symbol_text, Exc
   return Order::kAlone;  // the books of the next request come after these
 }
 
+Api::Order Api::PurgeCache(const Request& request, Exchange& exchange) {
+  if (request.head.method() != verb::post) return RefuseMethod(exchange, "/v1/cache/purge", "POST");
+  // Whoever may purge may make every answer slow.
+  if (!request.is_local)
+    return Refuse(exchange, Fail(Code::kPermissionDenied,
+                                 "/v1/cache/purge: is for this machine alone; ask over the Unix socket or 127.0.0.1"));
+  auto purge = ParsePurgeRequest(parser_, PaddedText::Of(request.body));
+  if (purge.has_error()) return Refuse(exchange, purge.error());
+  net::post(state_.aside, [state = &state_, at = &exchange, wanted = *std::move(purge)] {
+    at->body = R"({"dropped_from_memory":)" + std::to_string(state->engine.PurgeCache(wanted)) + "}";
+    at->Finish();
+  });
+  return Order::kAny;
+}
+
 Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exchange) {
   using Answer = void (*)(ServerState&, Exchange&);
   struct Page {
@@ -163,6 +180,7 @@ Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exc
   };
   static constexpr Page kPages[] = {
       {"/v1/models", [](ServerState& state, Exchange& at) { AppendModels(at.body, state.engine.Models()); }},
+      {"/v1/cache", [](ServerState& state, Exchange& at) { AppendCacheStats(at.body, state.engine.Stats().cache); }},
       {"/v1/stats", [](ServerState& state, Exchange& at) { AppendStats(at.body, state.engine.Stats()); }},
       {"/metrics",
        [](ServerState& state, Exchange& at) {
@@ -188,7 +206,7 @@ Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exc
   }
   return Refuse(exchange, Fail(Code::kNotFound,
                                "path: nothing is here; see /v1/predict, /v1/market/{symbol}, /v1/models, "
-                               "/v1/stats, /metrics, /healthz, /readyz"));
+                               "/v1/stats, /v1/cache, /v1/cache/purge, /metrics, /healthz, /readyz"));
 }
 
 void Api::CompletePrediction(Exchange& exchange) {

@@ -16,6 +16,7 @@ struct Request {
   const std::string& target;
   std::string& body;  // may be taken
   TimePoint arrival;  // of its last byte
+  bool is_local;      // it came over a Unix socket, or from this machine
 };
 
 // One for each io thread, used by that thread; what is handled aside has a parser of its own.
@@ -34,6 +35,7 @@ class Api {
  private:
   Order Predict(const Request& request, Exchange& exchange);
   Order Market(const Request& request, std::string_view symbol_text, Exchange& exchange);
+  Order PurgeCache(const Request& request, Exchange& exchange);
   Order Get(const Request& request, std::string_view path, Exchange& exchange);
 
   ServerState& state_;

@@ -1,5 +1,8 @@
 #include "server/http/connection.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,10 +19,28 @@ constexpr std::size_t kLargestBuffer = 64 << 10;
 
 }  // namespace
 
+namespace {
+
+// The other end is on this machine.
+bool IsLocal(int fd, int family) {
+  if (family == AF_UNIX) return true;
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return false;
+  if (peer.ss_family == AF_INET)
+    return (ntohl(reinterpret_cast<const sockaddr_in&>(peer).sin_addr.s_addr) >> 24) == 127;
+  if (peer.ss_family != AF_INET6) return false;
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
+}
+
+}  // namespace
+
 bool Connection::Open(int fd, int family) {
   ErrorCode error;
   socket_.assign(net::generic::stream_protocol(family, 0), fd, error);
   if (!error) socket_.non_blocking(true, error);
+  is_local_ = !error && IsLocal(fd, family);
   return !error;
 }
 
@@ -174,7 +195,7 @@ void Connection::HandleRequest() {
   exchange.connection = shared_from_this();
   thread_.BeginExchange();
   handling_ = true;
-  const Api::Order order = thread_.api().Handle({*parser_, target_, body_, arrival_}, exchange);
+  const Api::Order order = thread_.api().Handle({*parser_, target_, body_, arrival_, is_local_}, exchange);
   handling_ = false;
   parser_.reset();
   TrimAndClear(body_);

@@ -91,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t written_ = 0;
   std::vector<TimePoint> replies_;  // when the predictions in out_ were ready
 
+  bool is_local_ = false;
   bool reading_ = false, writing_ = false;
   bool filled_ = false;  // the last read took all the room it had
   bool advancing_ = false, handling_ = false;
