@@ -15,8 +15,8 @@ struct Address {
   auto operator<=>(const Address&) const = default;
 };
 
-// "host:port", "[v6]:port", and "v6:port" as redirections write it (the last colon counts). The host may be empty, which
-// in a redirection means the server that sent it. Nothing: not an address.
+// "host:port", "[v6]:port", and "v6:port" as redirections write it (the last colon counts). The host may be empty,
+// which in a redirection means the server that sent it. Nothing: not an address.
 std::optional<Address> ParseAddress(std::string_view text);
 // "host:port" or "[v6]:port".
 std::string AddressText(const Address& address);

@@ -2,7 +2,8 @@
 
 namespace punctual::redis {
 
-AsioAdapter::AsioAdapter(boost::asio::io_context& io, valkeyAsyncContext& context) : descriptor_(io, context.c.fd), fd_(context.c.fd) {
+AsioAdapter::AsioAdapter(boost::asio::io_context& io, valkeyAsyncContext& context)
+    : descriptor_(io, context.c.fd), fd_(context.c.fd) {
   context.ev.data = this;
   context.ev.addRead = [](void* self) { static_cast<AsioAdapter*>(self)->wants_read_ = true; };
   context.ev.delRead = [](void* self) { static_cast<AsioAdapter*>(self)->wants_read_ = false; };

@@ -2,8 +2,8 @@
 //
 // libvalkey calls the hooks (addRead, addWrite, ...) on whatever thread uses the context, while Asio's descriptors are
 // for one thread. So the hooks only note what is wanted, and the io_context's thread turns that into waits (Wait). The
-// socket stays libvalkey's: it is let go of, not closed. Boost.Asio waits for an edge, but re-arms on each wait, so that
-// bytes left in the socket wake us again.
+// socket stays libvalkey's: it is let go of, not closed. Boost.Asio waits for an edge, but re-arms on each wait, so
+// that bytes left in the socket wake us again.
 #pragma once
 
 #include <valkey/async.h>
@@ -30,8 +30,8 @@ class AsioAdapter {
   AsioAdapter(const AsioAdapter&) = delete;
   AsioAdapter& operator=(const AsioAdapter&) = delete;
 
-  // The io_context's thread: begins the waits that libvalkey wants and that are not under way. `owner` is kept until the
-  // wait ends.
+  // The io_context's thread: begins the waits that libvalkey wants and that are not under way. `owner` is kept until
+  // the wait ends.
   void Wait(const std::shared_ptr<SocketEvents>& owner);
   // The io_context's thread: ends the waits (without a call to their owner) and lets go of the socket.
   void Detach();

@@ -1,10 +1,11 @@
 // Whether a node is worth asking. Pure decisions: no clock, no socket, no lock; the owner guards it.
 //
-//   kConnecting/kHalfOpen --OnProbed--> kClosed --OnFailure xN, Open--> kOpen --OnProbeStarted--> kHalfOpen --Open--> kOpen
+//   kConnecting/kHalfOpen --OnProbed--> kClosed --OnFailure xN, Open--> kOpen --OnProbeStarted--> kHalfOpen --Open-->
+//   kOpen
 //
 // Half open admits no look-up: a connection and a PING answered in time decide, so that no question is spent on trying.
-// The pause before each try doubles until a look-up or a later PING was answered in time, and is jittered, so that many clients do not
-// come back in step.
+// The pause before each try doubles until a look-up or a later PING was answered in time, and is jittered, so that many
+// clients do not come back in step.
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,7 @@ Result<std::unique_ptr<Client>> Client::Start(const RedisOptions& options) {
   PUNCTUAL_ASSIGN(client->alarm_, Alarm::Create(client->io_, [self = client.get()] { self->OnAlarm(); }));
   {
     MutexLock lock(client->mutex_);
-    for (const std::string& text : options.nodes)
-      client->nodes_[client->IndexOf(*ParseAddress(text))]->seed = true;
+    for (const std::string& text : options.nodes) client->nodes_[client->IndexOf(*ParseAddress(text))]->seed = true;
   }
   client->thread_ = std::thread([self = client.get()] { self->Run(); });
   return client;

@@ -1,7 +1,7 @@
 // RedisCache's inside: look-ups and writes under way, the nodes, the slot map, the thread.
 //
-// One thread (the io_context's) reads replies, keeps time, connects, and makes all decisions about nodes; the threads that
-// ask choose a node under mutex_ (no system call but the alarm's), then write to its connection without it. Users'
+// One thread (the io_context's) reads replies, keeps time, connects, and makes all decisions about nodes; the threads
+// that ask choose a node under mutex_ (no system call but the alarm's), then write to its connection without it. Users'
 // callbacks run with no lock held. Locks: mutex_ is never held while a Connection is called.
 //
 //   client.cc           asking: Get, Write, choosing nodes, statistics
@@ -110,11 +110,10 @@ class Client final : private ConnectionEvents {
   void Settle(std::vector<Completion> replies);
   void SettleLookUp(Completion& completion, TimePoint now, Aftermath& after) REQUIRES_LOCK(mutex_);
   void SettleWrite(Completion& completion, Aftermath& after) REQUIRES_LOCK(mutex_);
-  void CountFailure(const NodePtr& node, TimePoint now, const std::string& why, Aftermath& after)
-      REQUIRES_LOCK(mutex_);
+  void CountFailure(const NodePtr& node, TimePoint now, const std::string& why, Aftermath& after) REQUIRES_LOCK(mutex_);
   NodePtr Redirected(const Redirection& to, Aftermath& after) REQUIRES_LOCK(mutex_);
-  void FinishLookUp(Ticket ticket, RedisLookUp result, std::unique_ptr<valkeyReply, FreeReply> reply,
-                    Aftermath& after) REQUIRES_LOCK(mutex_);
+  void FinishLookUp(Ticket ticket, RedisLookUp result, std::unique_ptr<valkeyReply, FreeReply> reply, Aftermath& after)
+      REQUIRES_LOCK(mutex_);
   void Finish(Aftermath after);
   void OnAlarm();
 

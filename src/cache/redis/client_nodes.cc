@@ -169,12 +169,13 @@ void Client::UpdateAvailable() {
   if (mode_ == Mode::kSingle) available = FirstSeed() != nullptr;
   if (mode_ == Mode::kCluster)
     for (const NodePtr& node : nodes_)
-      available |= node != nullptr && node->breaker.admits() && node->connection != nullptr &&
-                   (node->role == Node::Role::kMaster ||
-                    (node->role == Node::Role::kReplica && options_.read_from_replicas));
+      available |=
+          node != nullptr && node->breaker.admits() && node->connection != nullptr &&
+          (node->role == Node::Role::kMaster || (node->role == Node::Role::kReplica && options_.read_from_replicas));
   available_.store(available, std::memory_order_relaxed);
-  const Duration expected =
-      !available ? RedisCache::kNever : look_up_time_.empty() ? options_.timeout : look_up_time_.expected();
+  const Duration expected = !available              ? RedisCache::kNever
+                            : look_up_time_.empty() ? options_.timeout
+                                                    : look_up_time_.expected();
   expected_ns_.store(expected.count(), std::memory_order_relaxed);
 }
 

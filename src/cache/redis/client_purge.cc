@@ -63,7 +63,10 @@ void Client::PurgeNextNode(const std::string& error) {
   if (!job.nodes.empty()) return PurgeScan();
   PurgeJob over = std::move(job);
   purges_.pop_front();
-  if (!purges_.empty()) boost::asio::post(io_, [this] { if (!purges_.empty()) BeginPurge(); });
+  if (!purges_.empty())
+    boost::asio::post(io_, [this] {
+      if (!purges_.empty()) BeginPurge();
+    });
   over.done(over.dropped, over.error);
 }
 

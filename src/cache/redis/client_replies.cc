@@ -148,8 +148,8 @@ void Client::SettleWrite(Completion& completion, Aftermath& after) {
   writes_.Release(completion.ticket);
 }
 
-// Where a redirection leads, if that node can be asked now. A MOVED is believed for its slot at once, and the whole map is
-// asked for again.
+// Where a redirection leads, if that node can be asked now. A MOVED is believed for its slot at once, and the whole map
+// is asked for again.
 Client::NodePtr Client::Redirected(const Redirection& to, Aftermath& after) {
   if (stopping_) return nullptr;
   const SlotMap::Node index = IndexOf(to.address);
@@ -167,7 +167,8 @@ void Client::Finish(Aftermath after) {
   // Users next: they wait. Their new look-ups already see the breakers that opened.
   for (Finished& finished : after.finished) {
     const auto& reply = finished.reply;
-    finished.callback(finished.result, reply == nullptr ? std::string_view() : std::string_view(reply->str, reply->len));
+    finished.callback(finished.result,
+                      reply == nullptr ? std::string_view() : std::string_view(reply->str, reply->len));
   }
   // Both go to the redis thread's part, which this may not be (a look-up that was lost before it was sent has neither).
   for (const auto& [node, why] : after.failed) FailNode(node, why);

@@ -9,9 +9,9 @@
 namespace punctual::redis {
 namespace {
 
-constexpr Duration kRefreshGap = std::chrono::milliseconds(100);     // between two refreshes, at least
+constexpr Duration kRefreshGap = std::chrono::milliseconds(100);       // between two refreshes, at least
 constexpr Duration kRefreshPatience = std::chrono::milliseconds(500);  // for a reply, then another node is asked
-constexpr Duration kRefreshInterval = std::chrono::seconds(10);      // with nothing the matter
+constexpr Duration kRefreshInterval = std::chrono::seconds(10);        // with nothing the matter
 // While a master is away its slots may be given to another at any moment, and nobody tells.
 constexpr Duration kUnsettledMin = std::chrono::milliseconds(250);
 constexpr Duration kUnsettledMax = std::chrono::seconds(2);
@@ -38,7 +38,8 @@ SlotMap::Node Client::IndexOf(const Address& address) {
 void Client::RequestRefresh() {
   refresh_wanted_ = true;
   unsettled_pause_ = kUnsettledMin;
-  if (refresh_asked_ == nullptr) ScheduleRefresh(std::max(Duration::zero(), Duration(refreshed_ + kRefreshGap - Now())));
+  if (refresh_asked_ == nullptr)
+    ScheduleRefresh(std::max(Duration::zero(), Duration(refreshed_ + kRefreshGap - Now())));
 }
 
 void Client::ScheduleRefresh(Duration from_now) {
@@ -82,7 +83,8 @@ void Client::OnSlots(const NodePtr& node, Completion& completion) {
     } else {
       const std::string_view text = completion.reply->str == nullptr ? "" : completion.reply->str;
       MutexLock lock(mutex_);
-      // Redis without a cluster, or one that does not let us see it. One of its own among a cluster's nodes is left out.
+      // Redis without a cluster, or one that does not let us see it. One of its own among a cluster's nodes is left
+      // out.
       const bool cluster_works = mode_ == Mode::kCluster && available_.load(std::memory_order_relaxed);
       if (!text.starts_with("LOADING") && !text.starts_with("CLUSTERDOWN") && !cluster_works) mode_ = Mode::kSingle;
       UpdateAvailable();

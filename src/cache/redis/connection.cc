@@ -14,8 +14,8 @@
 namespace punctual::redis {
 namespace {
 
-// Neither libvalkey nor OpenSSL writes with MSG_NOSIGNAL: a server that went away would end our process by SIGPIPE. While
-// this lives the calling thread does not get one.
+// Neither libvalkey nor OpenSSL writes with MSG_NOSIGNAL: a server that went away would end our process by SIGPIPE.
+// While this lives the calling thread does not get one.
 class NoSigPipe {
  public:
   NoSigPipe() {
@@ -45,8 +45,8 @@ constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
 }  // namespace
 
 Result<std::shared_ptr<Connection>> Connection::Open(boost::asio::io_context& io, const std::string& ip,
-                                                     std::uint16_t port, const std::string& host,
-                                                     const TlsContext* tls, ConnectionEvents& events) {
+                                                     std::uint16_t port, const std::string& host, const TlsContext* tls,
+                                                     ConnectionEvents& events) {
   std::shared_ptr<Connection> connection(new Connection(io, host, tls, events));
   valkeyOptions options{};
   VALKEY_OPTIONS_SET_TCP(&options, ip.c_str(), port);
@@ -182,7 +182,8 @@ void Connection::Flush() {
 void Connection::AppendQueue() {
   const char* at = writing_.bytes.data();
   for (const Queued& command : writing_.commands) {
-    // Refused by a context that failed: Close() returns what libvalkey has, so what it did not take is kept for it here.
+    // Refused by a context that failed: Close() returns what libvalkey has, so what it did not take is kept for it
+    // here.
     if (::valkeyAsyncFormattedCommand(context_, OnReply, reinterpret_cast<void*>(command.ticket), at, command.size) !=
         VALKEY_OK)
       completions_.push_back({command.ticket, nullptr});

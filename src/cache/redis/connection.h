@@ -1,8 +1,8 @@
 // One connection to one Redis server: libvalkey's asynchronous context with a lock of its own.
 //
-// Commands are written by the threads that submit them, without a hand-over: a thread appends its command to a queue; if
-// no other is writing, it takes the whole queue, hands it to libvalkey and writes the socket, until the queue is empty.
-// Who comes while another writes only appends: its command goes along (pipelining). Replies are read on the
+// Commands are written by the threads that submit them, without a hand-over: a thread appends its command to a queue;
+// if no other is writing, it takes the whole queue, hands it to libvalkey and writes the socket, until the queue is
+// empty. Who comes while another writes only appends: its command goes along (pipelining). Replies are read on the
 // io_context's thread, collected under the lock and delivered without it.
 //
 // Locks: io_mutex_ (the context) before queue_mutex_; neither is held while ConnectionEvents are called.
@@ -55,8 +55,8 @@ class Connection final : public SocketEvents, public std::enable_shared_from_thi
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Sends a command (its bytes as the protocol has them); its reply comes under `ticket`. `asking`: an ASKING goes right
-  // before it. False: the connection is closed, and no completion will come. REQUIRES: OnConnected was called.
+  // Sends a command (its bytes as the protocol has them); its reply comes under `ticket`. `asking`: an ASKING goes
+  // right before it. False: the connection is closed, and no completion will come. REQUIRES: OnConnected was called.
   bool Submit(std::string_view command, Ticket ticket, bool asking = false);
 
   // Ends it. Returns what had no reply yet; no event comes any more.

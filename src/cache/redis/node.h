@@ -13,9 +13,9 @@
 namespace punctual::redis {
 
 // Asio's timer without its type-erased executor.
-using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                boost::asio::io_context::executor_type>;
+using Timer =
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      boost::asio::io_context::executor_type>;
 
 struct Node {
   enum class Role : std::uint8_t { kNone, kMaster, kReplica };

@@ -1,10 +1,10 @@
-// The third layer: bytes under keys in a Redis, or a Redis Cluster, that several Punctual processes share. It never costs
-// the deadline and never takes the process with it: every look-up has its time bound, a node that does not keep it is
-// left alone for a while (a breaker per node), and everything here is bounded.
+// The third layer: bytes under keys in a Redis, or a Redis Cluster, that several Punctual processes share. It never
+// costs the deadline and never takes the process with it: every look-up has its time bound, a node that does not keep
+// it is left alone for a while (a breaker per node), and everything here is bounded.
 //
-// Built on libvalkey's asynchronous context, one per node, with a slot map of our own. libvalkey's cluster client is one
-// level too high for this: it resolves names and connects on the thread that asks, retries without looking at the time,
-// reads from masters alone, and has neither a place for a breaker per node nor a lock finer than itself.
+// Built on libvalkey's asynchronous context, one per node, with a slot map of our own. libvalkey's cluster client is
+// one level too high for this: it resolves names and connects on the thread that asks, retries without looking at the
+// time, reads from masters alone, and has neither a place for a breaker per node nor a lock finer than itself.
 //
 // What comes out of Redis is outside input: bytes as somebody wrote them. The caller validates.
 #pragma once
@@ -46,14 +46,14 @@ struct RedisNodeStats {
 
 struct RedisStats {
   bool cluster = false;
-  std::uint64_t look_ups = 0;                                      // all; of these:
-  std::uint64_t hits = 0, misses = 0, timeouts = 0, errors = 0;    // sent
-  std::uint64_t skipped = 0, over_bound = 0;                       // not sent: no node or no time; too many under way
-  std::uint64_t late = 0;                                          // replies after their look-up's time was up
-  std::uint64_t redirected = 0;                                    // look-ups and writes sent again after MOVED or ASK
-  std::uint64_t writes = 0;                                        // all, removals included; of these:
+  std::uint64_t look_ups = 0;                                       // all; of these:
+  std::uint64_t hits = 0, misses = 0, timeouts = 0, errors = 0;     // sent
+  std::uint64_t skipped = 0, over_bound = 0;                        // not sent: no node or no time; too many under way
+  std::uint64_t late = 0;                                           // replies after their look-up's time was up
+  std::uint64_t redirected = 0;                                     // look-ups and writes sent again after MOVED or ASK
+  std::uint64_t writes = 0;                                         // all, removals included; of these:
   std::uint64_t written = 0, writes_dropped = 0, write_errors = 0;  // acknowledged; not sent; failed after sending
-  std::uint64_t connects = 0;                                      // times that a node came up
+  std::uint64_t connects = 0;                                       // times that a node came up
   std::uint64_t look_ups_outstanding = 0, writes_outstanding = 0;
   std::vector<RedisNodeStats> nodes;
 };
@@ -88,8 +88,8 @@ class RedisCache {
   void Put(const Digest& key, const Subject& subject, Duration ttl, std::string record);
   // Drops one record, for instance an invalid one. As Put.
   void Remove(const Digest& key, const Subject& subject);
-  // Drops all records of the filter, in the background, a few at a time on one node after the other. `done` is called on
-  // the redis thread; `error` says which nodes could not be asked, empty if all could.
+  // Drops all records of the filter, in the background, a few at a time on one node after the other. `done` is called
+  // on the redis thread; `error` says which nodes could not be asked, empty if all could.
   void Purge(const SubjectFilter& filter, PurgeCallback done);
 
   // What a look-up takes lately: smoothed mean plus two deviations of what was answered in time; kNever while nothing

@@ -77,8 +77,8 @@ TEST(RedisCacheTest, ManyThreadsAtOnceAreEachAnsweredWithTheirOwn) {
         for (std::uint64_t key = 0; key < 25; ++key) answers.push_back(AskLater(*cache, (key * 7 + round) % 100));
         for (std::uint64_t key = 0; key < 25; ++key) {
           const Answer answer = answers[key].get();
-          wrong += answer.result != RedisLookUp::kHit ||
-                   answer.bytes != "record " + std::to_string((key * 7 + round) % 100);
+          wrong +=
+              answer.result != RedisLookUp::kHit || answer.bytes != "record " + std::to_string((key * 7 + round) % 100);
         }
       }
     });
@@ -219,8 +219,7 @@ TEST(RedisCacheTest, LargeRecordsComeBackWhole) {
   RedisOptions options = Options({server.address()});
   options.timeout = 20s;
   auto cache = OpenAndWait(options);
-  for (std::uint64_t key = 1; key <= 5; ++key)
-    Put(*cache, key, std::string(4u << 20, static_cast<char>('a' + key)));
+  for (std::uint64_t key = 1; key <= 5; ++key) Put(*cache, key, std::string(4u << 20, static_cast<char>('a' + key)));
   ASSERT_TRUE(WaitFor([&] { return cache->Stats().written == 5; }));
   for (std::uint64_t key = 1; key <= 5; ++key)
     EXPECT_EQ(Ask(*cache, key).bytes, std::string(4u << 20, static_cast<char>('a' + key)));

@@ -25,7 +25,8 @@ class Certificates {
         "-keyout ca.key -out ca.crt");
     Run("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test-server "
         "-keyout server.key -out server.csr");
-    Run("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.crt");
+    Run("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out "
+        "server.crt");
   }
   ~Certificates() {
     std::error_code ignored;

@@ -39,8 +39,8 @@ struct SlotRange {
   Address master;
   std::vector<Address> replicas;
 };
-// The reply to CLUSTER SLOTS. `from`: who sent it; stands in for hosts that the server does not know. Ranges that make no
-// sense are left out. Nothing: not such a reply at all.
+// The reply to CLUSTER SLOTS. `from`: who sent it; stands in for hosts that the server does not know. Ranges that make
+// no sense are left out. Nothing: not such a reply at all.
 std::optional<std::vector<SlotRange>> ParseClusterSlots(const valkeyReply& reply, const Address& from);
 
 }  // namespace punctual::redis

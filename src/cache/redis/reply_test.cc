@@ -39,9 +39,9 @@ TEST(ReplyTest, ARedirectionWithoutAHostMeansTheSender) {
 }
 
 TEST(ReplyTest, WhatIsNoRedirectionIsNone) {
-  for (const char* text : {"", "MOVED", "MOVED ", "MOVED x 1:2", "MOVED 1", "MOVED 1 ", "MOVED 1 nowhere", "MOVED 1 a:0",
-                           "MOVED 1 a:65536", "MOVED 1 a b:1", "MOVED 16384 a:1", "MOVED -1 a:1", "ERR MOVED 1 a:1",
-                           "ASKING 1 a:1", "MOVED 1 a:1 "})
+  for (const char* text : {"", "MOVED", "MOVED ", "MOVED x 1:2", "MOVED 1", "MOVED 1 ", "MOVED 1 nowhere",
+                           "MOVED 1 a:0", "MOVED 1 a:65536", "MOVED 1 a b:1", "MOVED 16384 a:1", "MOVED -1 a:1",
+                           "ERR MOVED 1 a:1", "ASKING 1 a:1", "MOVED 1 a:1 "})
     EXPECT_FALSE(ParseRedirection(text, kFrom)) << text;
 }
 
@@ -55,7 +55,8 @@ TEST(ReplyTest, ErrorsAreOfAKeyOrAWriteOrTheNode) {
 TEST(ReplyTest, ClusterSlotsAreRead) {
   const auto reply = Parse(
       "*2\r\n"
-      "*4\r\n:0\r\n:5460\r\n*4\r\n$9\r\n127.0.0.1\r\n:30001\r\n$2\r\nid\r\n*0\r\n*3\r\n$9\r\n127.0.0.1\r\n:30004\r\n$2\r\nid\r\n"
+      "*4\r\n:0\r\n:5460\r\n*4\r\n$9\r\n127.0.0.1\r\n:30001\r\n$2\r\nid\r\n*0\r\n*3\r\n$9\r\n127.0.0.1\r\n:30004\r\n$"
+      "2\r\nid\r\n"
       "*3\r\n:5461\r\n:5461\r\n*3\r\n$-1\r\n:30002\r\n$2\r\nid\r\n");
   const auto ranges = ParseClusterSlots(*reply, kFrom);
   ASSERT_TRUE(ranges);

@@ -1,6 +1,6 @@
-// Operations under way, by ticket: a bounded table whose places are used again, so that what comes back late (a reply, a
-// deadline) finds that its operation is over and not somebody else's. Allocates as it grows to its bound, never after.
-// Not thread-safe.
+// Operations under way, by ticket: a bounded table whose places are used again, so that what comes back late (a reply,
+// a deadline) finds that its operation is over and not somebody else's. Allocates as it grows to its bound, never
+// after. Not thread-safe.
 #pragma once
 
 #include <algorithm>
