@@ -67,7 +67,7 @@ bool TieredCache::GetDisk(const CacheKey& key, const ServedModel& model, CachedA
     return false;
   }
   answer = std::move(decoded.answer);
-  PutMemory(key, answer, Duration(decoded.expires_unix_ns - now_unix_ns));
+  if (model.manifest().HasRung(Source::kL1)) PutMemory(key, answer, Duration(decoded.expires_unix_ns - now_unix_ns));
   return true;
 }
 

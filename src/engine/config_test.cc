@@ -79,5 +79,49 @@ TEST_F(EngineConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[users]\nfile = 'none.csv'\n").error().message, HasSubstr("none.csv"));
 }
 
+TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
+  const std::string models = "[models]\nrepository = 'm'\n";
+  EXPECT_EQ(Read(models).value().disk_cache->directory, folder_.path() + "/cache");
+  EXPECT_EQ(Read(models + "[cache.memory]\nbytes = 1").value().disk_cache->directory, folder_.path() + "/cache");
+  const auto disk =
+      Read(models + "[cache.disk]\ndirectory = '/x'\nbytes = 2097152\nqueue = 7\nwarm_up_ms = 0\nslow_look_up_ms = 2");
+  EXPECT_EQ(disk.value().disk_cache->directory, "/x");
+  EXPECT_EQ(disk.value().disk_cache->bytes, 2097152u);
+  EXPECT_EQ(disk.value().disk_cache->queue, 7u);
+  EXPECT_EQ(disk.value().disk_cache->warm_up, Duration(0));
+  EXPECT_EQ(disk.value().disk_cache->slow_look_up, milliseconds(2));
+  EXPECT_FALSE(Read(models + "[cache.disk]\ndirectory = ''").value().disk_cache.has_value());
+  EXPECT_THAT(Read(models + "[cache.disk]\nbytes = 1000").error().message, HasSubstr("cache.disk.bytes: "));
+}
+
+TEST_F(EngineConfigTest, RedisIsThereOnlyIfItIsConfiguredAndNeedsNodesAndASecret) {
+  const std::string models = "[models]\nrepository = 'm'\n", secret = "[cache]\nsecret = 's'\n";
+  EXPECT_FALSE(Read(models + secret).value().redis.has_value());
+  const auto options = Read(models + secret + R"([cache.redis]
+nodes = ["a:1", "[::1]:2"]
+username = "u"
+password = "p"
+tls = true
+ca_file = "ca.pem"
+read_from_replicas = true
+timeout_ms = 1.5
+connect_timeout_ms = 100
+max_outstanding = 9
+prefix = "x"
+)");
+  ASSERT_TRUE(options.has_value()) << options.error().message;
+  const RedisLayerOptions& redis = *options->redis;
+  EXPECT_EQ(redis.nodes, (std::vector<std::string>{"a:1", "[::1]:2"}));
+  EXPECT_EQ(redis.username + redis.password + redis.prefix, "upx");
+  EXPECT_TRUE(redis.tls && redis.read_from_replicas);
+  EXPECT_EQ(redis.ca_file, folder_.path() + "/ca.pem");
+  EXPECT_EQ(redis.timeout, std::chrono::microseconds(1500));
+  EXPECT_EQ(redis.connect_timeout, milliseconds(100));
+  EXPECT_EQ(redis.max_outstanding, 9u);
+  EXPECT_THAT(Read(models + secret + "[cache.redis]\ntls = true").error().message,
+              HasSubstr("cache.redis.nodes: is missing"));
+  EXPECT_THAT(Read(models + "[cache.redis]\nnodes = ['a:1']").error().message, HasSubstr("cache.secret: is missing"));
+}
+
 }  // namespace
 }  // namespace punctual

@@ -155,6 +155,25 @@ TEST_F(ApiTest, ModelsStatsAndMetrics) {
   EXPECT_THAT(metrics.body, HasSubstr(R"(punctual_http_responses_total{status="2xx"} 3)"));
 }
 
+TEST_F(ApiTest, APurgeNamesWhatItDrops) {
+  ASSERT_EQ(Ask(Post("/v1/market/BTCUSDT", Book(5))).status, 200);
+  const std::string question = R"({"user":"u2","symbol":"BTCUSDT"})";
+  const auto source = [&] { return boost::json::parse(Predict(question).body).at("source"); };
+  const auto purge = [&](const std::string& body) { return Ask(Post("/v1/cache/purge", body)); };
+  EXPECT_EQ(source(), "model");
+  EXPECT_EQ(purge(R"({"symbol":"ETHUSDT"})").body, R"({"dropped_from_memory":0})");
+  EXPECT_EQ(source(), "l1");
+  EXPECT_EQ(purge(R"({"model":"m","symbol":"BTCUSDT"})").body, R"({"dropped_from_memory":1})");
+  EXPECT_EQ(source(), "model");
+  EXPECT_EQ(purge(R"({"all":true})").body, R"({"dropped_from_memory":1})");
+  for (const char* body : {"{}", R"({"all":false})", R"({"all":true,"model":"m"})", R"({"all":1})", R"({"user":"u"})"})
+    EXPECT_EQ(purge(body).status, 400) << body;
+  EXPECT_EQ(Ask("GET /v1/cache/purge HTTP/1.1\r\nHost: x\r\n\r\n").status, 405);
+  const auto cache = boost::json::parse(Ask("GET /v1/cache HTTP/1.1\r\nHost: x\r\n\r\n").body);
+  EXPECT_EQ(cache.at("memory").at("hits"), 1);
+  EXPECT_FALSE(cache.as_object().contains("redis"));
+}
+
 TEST_F(ApiTest, HealthAndReadiness) {
   EXPECT_EQ(Ask(Get("/healthz")).status, 200);
   EXPECT_EQ(Ask(Get("/readyz?probe=1")).status, 200);
