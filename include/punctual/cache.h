@@ -15,7 +15,7 @@ namespace punctual {
 // The second layer: answers on disk (LMDB), shared by all processes of a machine that name the same directory.
 struct DiskLayerOptions {
   std::string directory;                                 // made if it is not there
-  std::size_t bytes = std::size_t{256} << 20;            // of the file at most; at least 1 MiB
+  std::size_t bytes = std::size_t{256} << 20;            // of the file at most; at least 4 MiB
   std::size_t queue = 4096;                              // writes that wait; beyond: dropped
   Duration slow_look_up = std::chrono::milliseconds(1);  // one that took longer makes the layer rest for a while
   Duration warm_up = std::chrono::milliseconds(500);     // of the start, for filling the memory from here; 0: not
@@ -72,9 +72,9 @@ struct RedisNodeStatus {
 struct RedisLayerStats {
   CacheLookUps look_ups;
   std::uint64_t outstanding = 0, writes = 0;
-  std::uint64_t dropped = 0;  // writes that were not sent: too many under way, or nobody there
-  std::uint64_t failed = 0;   // writes that were refused or never confirmed
-  std::uint64_t reconnects = 0;
+  std::uint64_t dropped = 0;   // writes that were not sent: too many under way, or nobody there
+  std::uint64_t failed = 0;    // writes that were refused or never confirmed
+  std::uint64_t connects = 0;  // times that a node came up
   std::map<std::string, std::uint64_t> faults;
   std::vector<RedisNodeStatus> nodes;
 };

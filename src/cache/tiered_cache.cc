@@ -25,6 +25,7 @@ Result<std::unique_ptr<TieredCache>> TieredCache::Open(TieredCacheOptions option
     auto opened = DiskCache::Open(*options.disk);
     auto own = opened.has_value() && secret.empty() ? SecretIn(options.disk->directory) : Result<std::string>(secret);
     if (opened.has_error()) {
+      if (opened.error().code == Code::kInvalidArgument) return opened.error();
       notice("no disk cache: " + opened.error().message);
     } else if (own.has_error()) {
       notice("no disk cache: " + own.error().message);

@@ -76,7 +76,7 @@ Result<void> Stats(const Flags& flags) {
   load::TextTable table({"", "memory", "disk", "redis"});
   for (const char* field : {"hits", "misses", "timeouts", "errors", "skipped", "entries", "bytes", "limit_bytes",
                             "warmed", "writes", "dropped", "failed", "evictions", "expirations", "refused",
-                            "slow_look_ups", "resting", "outstanding", "reconnects"})
+                            "slow_look_ups", "resting", "outstanding", "connects"})
     table.Add({field, Cell(stats, "memory", field), Cell(stats, "disk", field), Cell(stats, "redis", field)});
   std::fputs(table.Text().c_str(), stdout);
   for (const char* layer : {"disk", "redis"})

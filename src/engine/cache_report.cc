@@ -50,7 +50,7 @@ CacheStats CacheStatsOf(const TieredCacheStats& layers, const EngineMetrics& met
     redis.writes = layers.redis->written;
     redis.dropped = layers.redis->writes_dropped;
     redis.failed = layers.redis->write_errors;
-    redis.reconnects = layers.redis->connects;
+    redis.connects = layers.redis->connects;
     redis.faults = FaultsOf(layers.redis_faults);
     for (const RedisNodeStats& node : layers.redis->nodes)
       redis.nodes.push_back(

@@ -53,7 +53,7 @@ void ReadDiskCache(ConfigTable& cache, const std::string& config_path, EngineOpt
   disk.directory = "cache";
   if (auto table = cache.Table("disk")) {
     table->Get("directory", disk.directory);
-    ReadSize(*table, "bytes", disk.bytes, std::int64_t{1} << 20, std::int64_t{1} << 40);
+    ReadSize(*table, "bytes", disk.bytes, std::int64_t{4} << 20, std::int64_t{1} << 40);
     ReadSize(*table, "queue", disk.queue, 1, 1'000'000);
     table->GetMs("slow_look_up_ms", disk.slow_look_up, Duration(1), kLongest);
     table->GetMs("warm_up_ms", disk.warm_up, Duration(0), kLongest);

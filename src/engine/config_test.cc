@@ -84,9 +84,9 @@ TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
   EXPECT_EQ(Read(models).value().disk_cache->directory, folder_.path() + "/cache");
   EXPECT_EQ(Read(models + "[cache.memory]\nbytes = 1").value().disk_cache->directory, folder_.path() + "/cache");
   const auto disk =
-      Read(models + "[cache.disk]\ndirectory = '/x'\nbytes = 2097152\nqueue = 7\nwarm_up_ms = 0\nslow_look_up_ms = 2");
+      Read(models + "[cache.disk]\ndirectory = '/x'\nbytes = 5242880\nqueue = 7\nwarm_up_ms = 0\nslow_look_up_ms = 2");
   EXPECT_EQ(disk.value().disk_cache->directory, "/x");
-  EXPECT_EQ(disk.value().disk_cache->bytes, 2097152u);
+  EXPECT_EQ(disk.value().disk_cache->bytes, 5242880u);
   EXPECT_EQ(disk.value().disk_cache->queue, 7u);
   EXPECT_EQ(disk.value().disk_cache->warm_up, Duration(0));
   EXPECT_EQ(disk.value().disk_cache->slow_look_up, milliseconds(2));

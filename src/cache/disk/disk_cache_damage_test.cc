@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <future>
 #include <random>
 #include <sstream>
 
@@ -137,6 +138,31 @@ TEST_F(DiskCacheDamageTest, PagesFromBeforeNeverCrashNorGiveWrongBytes) {
     Use();
     ASSERT_FALSE(HasFailure()) << "round " << round;
   }
+}
+
+// LMDB itself sees it, in the middle of the work.
+TEST_F(DiskCacheDamageTest, DamageWhileOpenStopsTheLayerForGood) {
+  const auto cache = OpenCache(OptionsFor(folder_.path()));
+  {
+    std::fstream file(data_, std::ios::in | std::ios::out | std::ios::binary);
+    const std::uint64_t impossible = 1u << 30;  // the page that the main tree begins with, in both meta pages
+    for (const int meta : {0, 4096}) {
+      file.seekp(meta + 16 + 24 + 48 + 40);
+      file.write(reinterpret_cast<const char*>(&impossible), sizeof impossible);
+    }
+  }
+  EXPECT_FALSE(Find(*cache, KeyOf(1), begun_).has_value());
+  EXPECT_THAT(cache->Stats().why_resting, HasSubstr("stopped for good: MDB_PAGE_NOTFOUND"));
+  EXPECT_TRUE(cache->Stats().resting);
+  EXPECT_FALSE(cache->Put(KeyOf(1), {1, 2, 3}, Expires(1), "one"));
+  EXPECT_EQ(cache->Stats().dropped, 1u);
+  std::promise<std::uint64_t> dropped;
+  ASSERT_TRUE(cache->Purge({}, [&](std::uint64_t count) { dropped.set_value(count); }));
+  EXPECT_EQ(dropped.get_future().get(), 0u);
+  cache->ForEachNewest(std::chrono::steady_clock::now() + std::chrono::seconds(1), [](auto&&...) {
+    ADD_FAILURE();
+    return true;
+  });
 }
 
 // The structure is sound, the record is another's: LMDB would give it out.

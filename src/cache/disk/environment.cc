@@ -1,5 +1,6 @@
 #include "cache/disk/environment.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 
 #include <algorithm>
@@ -18,6 +19,8 @@ namespace {
 // these many threads at once hardly ever meet.
 constexpr unsigned int kAllReaders = 1024;
 constexpr int kMostReaders = 64;
+constexpr std::uint64_t kPage = 4096;       // LMDB takes the system's
+constexpr off_t kRoom = 64 * off_t{kPage};  // for a few transactions that drop entries
 
 }  // namespace
 
@@ -124,6 +127,20 @@ int DiskEnvironment::Remap() {
   outgrown_.store(false, std::memory_order_relaxed);
   for (const auto& slot : slots_) slot->busy.store(false, std::memory_order_release);
   return code;
+}
+
+std::uint64_t DiskEnvironment::used_bytes() const {
+  MDB_envinfo info{};
+  mdb_env_info(env_, &info);
+  return (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * kPage;
+}
+
+int DiskEnvironment::KeepRoom() {
+  mdb_filehandle_t file = -1;
+  if (const int code = mdb_env_get_fd(env_, &file); code != 0) return code;
+  const auto used = static_cast<off_t>(used_bytes());
+  if (::fallocate(file, FALLOC_FL_KEEP_SIZE, used, kRoom) == 0) return 0;
+  return errno == ENOSPC || errno == EDQUOT ? errno : 0;
 }
 
 bool DiskEnvironment::IsFatal(int code) {

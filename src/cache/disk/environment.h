@@ -67,6 +67,13 @@ class DiskEnvironment {
   // writes.
   int Remap();
 
+  // Makes the file system keep some room behind the pages in use, so that dropping entries, which takes fresh pages
+  // too, goes on when the disk is full. 0, ENOSPC, EDQUOT; 0 also where the file system cannot. REQUIRES: no write
+  // transaction, the thread that writes.
+  int KeepRoom();
+  // Bytes of the file up to the last page in use.
+  std::uint64_t used_bytes() const;
+
   // Is it an error after which the environment must not be used?
   static bool IsFatal(int code);
 

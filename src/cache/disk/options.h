@@ -14,7 +14,7 @@ struct DiskCacheOptions {
   std::size_t bytes = 256u << 20;                        // of the file: 4 MiB to 1 TiB; the answers keep below 80 %
   std::size_t queue = 4096;                              // changes waiting to be written; beyond: dropped
   std::size_t queue_bytes = 32u << 20;                   // of their records
-  Duration slow_look_up = std::chrono::milliseconds(1);  // a look-up that takes longer lets the layer rest
+  Duration slow_look_up = std::chrono::milliseconds(1);  // waiting for pages for longer lets the layer rest; 0: at once
   Duration sync_every = std::chrono::seconds(5);         // how often what was written is brought onto the disk
 };
 

@@ -19,6 +19,8 @@ class DiskRest {
   // `slow`: a look-up that takes longer is slow.
   explicit DiskRest(Duration slow) : slow_(slow) {}
 
+  Duration slow() const { return slow_; }
+
   // May the caller look now? Unless kNo it calls Looked or NotLooked afterwards.
   Turn MayLook(TimePoint now) {
     const std::int64_t until = until_ns_.load(std::memory_order_relaxed);

@@ -151,7 +151,7 @@ void DiskWriter::Run() {
     const bool last = Take();
     WriteAll();
     PurgeSome();
-    if (last && (purges_.empty() || OutOfTime() || Now() < not_before_ || rest_.stopped_by() != 0)) break;
+    if (last && (purges_.empty() || OutOfTime() || Now() < not_before_)) break;
     if (Now() >= next_chores_) DoChores();
   }
   Finish();
@@ -270,7 +270,8 @@ void DiskWriter::MakeRoom(int why, int attempt) {
 }
 
 void DiskWriter::PurgeSome() {
-  if (purges_.empty() || Now() < not_before_ || rest_.stopped_by() != 0) return;
+  if (rest_.stopped_by() != 0) return EndPurges();
+  if (purges_.empty() || Now() < not_before_) return;
   PurgeTask& purge = purges_.front();
   const ExpiryKey from = purge.from;
   bool finished = false;
@@ -335,8 +336,13 @@ void DiskWriter::DropExpired() {
 
 void DiskWriter::Finish() {
   if (unsynced_ && !OutOfTime() && rest_.stopped_by() == 0) mdb_env_sync(environment_.env(), 1);
+  EndPurges();
+}
+
+void DiskWriter::EndPurges() {
   for (PurgeTask& purge : purges_)
     if (purge.done) purge.done(purge.dropped);
+  purges_.clear();
 }
 
 int DiskWriter::Begin(std::optional<DiskTransaction>& transaction) {
@@ -356,9 +362,17 @@ int DiskWriter::CommitAndCount(DiskTransaction& transaction, const DiskDropped& 
   if (code != 0) return code;
   unsynced_ = true;
   Keep(use);
+  KeepRoom();
   expirations_.fetch_add(expired.entries, std::memory_order_relaxed);
   evictions_.fetch_add(evicted.entries, std::memory_order_relaxed);
   return 0;
+}
+
+// On a full disk nothing more is added to the file: what comes takes the place of what goes.
+void DiskWriter::KeepRoom() {
+  if (environment_.KeepRoom() == 0) return;
+  bound_bytes_ = std::min<std::uint64_t>(options_.bytes, environment_.used_bytes());
+  next_bound_ = Now() + kFullDisk;
 }
 
 void DiskWriter::Keep(const DiskUse& use) {

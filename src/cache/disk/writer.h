@@ -59,12 +59,14 @@ class DiskWriter {
   std::size_t BatchLimit() const;
   void MakeRoom(int why, int attempt);
   void PurgeSome();
+  void EndPurges();
   void DoChores();
   void DropExpired();
   void Finish();
   int Begin(std::optional<DiskTransaction>& transaction);
   int CommitAndCount(DiskTransaction& transaction, const DiskDropped& expired, const DiskDropped& evicted);
   void Keep(const DiskUse& use);
+  void KeepRoom();
   void Failed(int code, std::size_t changes);
   void Note(int code);
   bool OutOfTime() const;

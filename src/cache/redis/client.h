@@ -124,6 +124,7 @@ class Client final : private ConnectionEvents {
   void OnNodeReply(const NodePtr& node, Completion& completion);
   void OnProbed(const NodePtr& node, Duration took);
   void OnPinged(const NodePtr& node, Duration took);
+  void AddSample(const NodePtr& node, Duration took);
   void OnNodeTimer(const NodePtr& node);
   void SendPing(const NodePtr& node, Kind kind);
   void SetTimer(const NodePtr& node, Node::Phase phase, TimePoint when);

@@ -10,6 +10,8 @@ namespace {
 
 // A PING that takes longer does not close a breaker: a node that is up but slow stays alone.
 constexpr int kProbeBound = 2;  // times `timeout`
+// PINGs in a row that decide: the first sample of an estimate says little, and would say it for seconds.
+constexpr int kProbes = 8;
 
 }  // namespace
 
@@ -84,10 +86,14 @@ void Client::OnNodeReply(const NodePtr& node, Completion& completion) {
     return FailNode(node, std::string(completion.reply->str, completion.reply->len));
   const Duration took = Now() - node->ping_sent;
   if (kind == Kind::kHello && node->phase == Node::Phase::kConnecting) {
+    node->probes = 0;
     SetTimer(node, Node::Phase::kProbing, Now() + kProbeBound * options_.timeout);
     SendPing(node, Kind::kProbe);
   } else if (kind == Kind::kProbe && node->phase == Node::Phase::kProbing) {
-    OnProbed(node, took);
+    if (took > kProbeBound * options_.timeout || ++node->probes == kProbes) return OnProbed(node, took);
+    AddSample(node, took);
+    SetTimer(node, Node::Phase::kProbing, Now() + kProbeBound * options_.timeout);
+    SendPing(node, Kind::kProbe);
   } else if (kind == Kind::kPing && node->phase == Node::Phase::kPinging) {
     OnPinged(node, took);
   }
@@ -105,8 +111,16 @@ void Client::OnProbed(const NodePtr& node, Duration took) {
   RequestRefresh();
 }
 
+void Client::AddSample(const NodePtr& node, Duration took) {
+  MutexLock lock(mutex_);
+  if (node->role == Node::Role::kReplica && !options_.read_from_replicas) return;
+  node->look_up_time.Add(took);
+  look_up_time_.Add(took);
+}
+
 void Client::OnPinged(const NodePtr& node, Duration took) {
   SetTimer(node, Node::Phase::kUp, Now() + options_.ping_interval);
+  if (took <= options_.timeout) AddSample(node, took);
   bool opened = false;
   {
     MutexLock lock(mutex_);
@@ -114,10 +128,6 @@ void Client::OnPinged(const NodePtr& node, Duration took) {
       opened = node->breaker.OnFailure(Now());
     } else {
       node->breaker.OnPinged();
-    }
-    if (took <= options_.timeout && (node->role != Node::Role::kReplica || options_.read_from_replicas)) {
-      node->look_up_time.Add(took);
-      look_up_time_.Add(took);
     }
     UpdateAvailable();
   }

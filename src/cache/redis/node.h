@@ -23,7 +23,7 @@ struct Node {
   enum class Phase : std::uint8_t {
     kResting,     // until its breaker lets us try again
     kConnecting,  // name, connection, TLS, AUTH: until connect_timeout
-    kProbing,     // a PING is out that decides
+    kProbing,     // PINGs go out that decide
     kUp,          // until the next PING
     kPinging,     // until that PING is lost
     kGone,        // taken off the list
@@ -46,6 +46,7 @@ struct Node {
   Phase phase = Phase::kResting;
   Timer timer;
   TimePoint ping_sent{};
+  int probes = 0;             // PINGs that decide and were answered
   std::uint64_t attempt = 0;  // tells a name that was resolved too late from one that is waited for
 };
 

@@ -209,7 +209,7 @@ void AppendCacheStats(std::string& out, const CacheStats& stats) {
     AppendField(out, "writes", stats.redis->writes);
     AppendField(out, "dropped", stats.redis->dropped);
     AppendField(out, "failed", stats.redis->failed);
-    AppendField(out, "reconnects", stats.redis->reconnects);
+    AppendField(out, "connects", stats.redis->connects);
     AppendCounts(out, "faults", stats.redis->faults);
     AppendKey(out, "nodes");
     out += '[';
