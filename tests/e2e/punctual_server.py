@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def user(tier: str = "premium", style: str = "scalping") -> str:
 
 
 def toml(tables: dict) -> str:
-    """Tables of scalars; a JSON scalar is a TOML scalar."""
+    """Tables of scalars and lists of them; a JSON scalar is a TOML scalar."""
     lines = []
     for name, table in tables.items():
         lines.append(f"[{name}]")
@@ -200,20 +201,25 @@ def post(path: str, body: bytes | str, *headers: str) -> bytes:
 
 
 class Server:
-    """`punctual serve`, from its start until it is stopped, by its process id."""
+    """`punctual serve`, from its start until it is stopped, by its process id. `within`: a command that runs it."""
 
-    def __init__(self, folder: Path, config: Path):
+    def __init__(self, folder: Path, config: Path, within: Sequence[str] = ()):
         self.folder = folder
-        self.killed = False
+        self._command = [*within, str(PROGRAM), "serve", "--config", str(config)]
         self._out, self._log = folder / "serve.out", folder / "serve.log"
-        with self._out.open("wb") as out, self._log.open("wb") as log:
-            self.process = subprocess.Popen([str(PROGRAM), "serve", "--config", str(config)], stdout=out, stderr=log)
+        self.start()
+
+    def start(self) -> None:
+        """Also again, after it ended: with another port, and the log goes on."""
+        self.killed = False
+        with self._out.open("wb") as out, self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=out, stderr=log)
         try:
             self.wait_until(lambda: "listening on" in self._out.read_text(), "listens")
         except BaseException:
             self.kill()
             raise
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", self._out.read_text())
+        found = re.search(r"http://[0-9.]+:(\d+)", self._out.read_text())
         self.port = int(found[1]) if found else 0
         self.url = found[0] if found else ""
 
@@ -258,15 +264,19 @@ class Server:
             self.kill()
             raise
 
+    def restart(self) -> None:
+        assert self.stop() == 0, self.log()
+        self.start()
+
 
 @contextlib.contextmanager
 def running_servers(make_folder, started: list[Server]):
     """Gives a function that starts servers; at the end they are stopped and must have ended well."""
     mine = []
 
-    def start(repository: Path = MODELS, /, **tables: dict) -> Server:
+    def start(repository: Path = MODELS, /, within: Sequence[str] = (), **tables: dict) -> Server:
         folder = make_folder()
-        server = Server(folder, write_config(folder, repository, **tables))
+        server = Server(folder, write_config(folder, repository, **tables), within)
         mine.append(server)
         started.append(server)
         return server

@@ -98,7 +98,7 @@ def test_sigterm_finishes_what_was_admitted(start_server):
     with server.client() as client:
 
         def misses() -> int:
-            return client.get("/v1/stats").json()["cache"]["misses"]
+            return client.get("/v1/stats").json()["cache"]["memory"]["misses"]
 
         with server.wire() as wire:
             assert wire.send(slow_request()).read().status == 200

@@ -107,9 +107,13 @@ def test_the_stats_add_up(client, asked):
     for of in stats["tiers"].values():
         assert 0 < of["p50_ms"] <= of["p99_ms"] <= of["p999_ms"] <= of["max_ms"]
     assert stats["errors"] == asked.refused
-    assert stats["cache"]["hits"] == asked.sources["l1"]
-    assert (stats["cache"]["entries"], stats["cache"]["evictions"]) == (3, 0)
-    assert stats["cache"]["bytes"] > 0
+    memory, disk = stats["cache"]["memory"], stats["cache"]["disk"]
+    assert memory["hits"] == asked.sources["l1"]
+    assert (memory["entries"], memory["evictions"], memory["warmed"]) == (3, 0, 0)
+    assert 0 < memory["bytes"] <= memory["limit_bytes"]
+    assert (disk["hits"], disk["dropped"], disk["failed"], disk["faults"]) == (0, 0, 0, {})
+    assert "redis" not in stats["cache"], "there is none unless it is configured"
+    assert client.get("/v1/cache").json().keys() == stats["cache"].keys()
     assert stats["market"] == {"snapshots": 102, "symbols": 2}
     assert stats["workers"] == {"threads": 3, "queued": 0}
 
@@ -148,7 +152,15 @@ def test_the_metrics_say_what_the_stats_say(client, asked):
         assert text.value("punctual_inference_seconds_count", model=model) == 1
         assert text.value("punctual_inference_failures_total", model=model) == 0
     assert text.value("punctual_market_snapshots_total") == 102
-    assert text.value("punctual_memory_cache_entries") == 3
+    cache = client.get("/v1/cache").json()
+    for layer in ("memory", "disk"):
+        for what in ("entries", "bytes"):
+            assert text.value(f"punctual_cache_{what}", layer=layer) == cache[layer][what]
+        assert text.value("punctual_cache_evictions_total", layer=layer) == 0
+        for result, counted in (("hit", "hits"), ("miss", "misses")):
+            assert text.value("punctual_cache_look_ups_total", layer=layer, result=result) == cache[layer][counted]
+    assert text.value("punctual_cache_entries", layer="memory") == 3
+    assert text.value("punctual_cache_writes_total", layer="disk") == cache["disk"]["writes"]
     assert text.value("punctual_http_connections") == 1
 
 
