@@ -1,5 +1,7 @@
-// Writes a multi-layer perceptron with random weights as ONNX: make_mlp FILE WIDTH WIDTH...
-// Input "x" [N, first width], Relu between the layers, Softmax at the end, output "y" [N, last width].
+// Writes a multi-layer perceptron with random weights as ONNX: make_mlp FILE PARTS WIDTH WIDTH...
+// Input "x" [N, PARTS * first width], Relu between the layers, Softmax at the end, output "y" [N, last width].
+// Each part of the input goes through the same layers, and "y" is the mean of what they give: more parts take more
+// computing, and not more memory.
 #include <onnx/onnx_pb.h>
 
 #include <cmath>
@@ -36,6 +38,31 @@ void AddNode(onnx::GraphProto& graph, const char* type, const std::vector<std::s
   node.add_output(output);
 }
 
+void AddReshape(onnx::GraphProto& graph, const std::string& input, const std::vector<std::int64_t>& dims,
+                const std::string& output) {
+  onnx::TensorProto& shape = *graph.add_initializer();
+  shape.set_name(output + "_shape");
+  shape.set_data_type(onnx::TensorProto::INT64);
+  shape.add_dims(static_cast<std::int64_t>(dims.size()));
+  for (const std::int64_t dimension : dims) shape.add_int64_data(dimension);
+  AddNode(graph, "Reshape", {input, shape.name()}, output);
+}
+
+// "y" of the answers to each part.
+void AddMean(onnx::GraphProto& graph, std::int64_t parts, std::int64_t width) {
+  AddReshape(graph, "y_of_rows", {-1, parts, width}, "y_of_parts");
+  AddNode(graph, "ReduceMean", {"y_of_parts"}, "y");
+  onnx::NodeProto& mean = *graph.mutable_node(graph.node_size() - 1);
+  onnx::AttributeProto& axes = *mean.add_attribute();
+  axes.set_name("axes");
+  axes.set_type(onnx::AttributeProto::INTS);
+  axes.add_ints(1);
+  onnx::AttributeProto& keep = *mean.add_attribute();
+  keep.set_name("keepdims");
+  keep.set_type(onnx::AttributeProto::INT);
+  keep.set_i(0);
+}
+
 void AddValue(onnx::ValueInfoProto& value, const std::string& name, std::int64_t width) {
   value.set_name(name);
   auto& tensor = *value.mutable_type()->mutable_tensor_type();
@@ -48,9 +75,10 @@ void AddValue(onnx::ValueInfoProto& value, const std::string& name, std::int64_t
 
 int main(int argc, char** argv) {
   std::vector<std::int64_t> widths;
-  for (int i = 2; i < argc; ++i) widths.push_back(std::strtol(argv[i], nullptr, 10));
-  if (widths.size() < 2) {
-    std::fprintf(stderr, "usage: make_mlp FILE WIDTH WIDTH...\n");
+  for (int i = 3; i < argc; ++i) widths.push_back(std::strtol(argv[i], nullptr, 10));
+  const std::int64_t parts = widths.size() < 2 ? 0 : std::strtol(argv[2], nullptr, 10);
+  if (parts < 1) {
+    std::fprintf(stderr, "usage: make_mlp FILE PARTS WIDTH WIDTH...\n");
     return 2;
   }
   onnx::ModelProto model;
@@ -58,10 +86,11 @@ int main(int argc, char** argv) {
   model.add_opset_import()->set_version(13);
   onnx::GraphProto& graph = *model.mutable_graph();
   graph.set_name("mlp");
-  AddValue(*graph.add_input(), "x", widths.front());
+  AddValue(*graph.add_input(), "x", parts * widths.front());
   AddValue(*graph.add_output(), "y", widths.back());
   std::mt19937 random(7);
   std::string at = "x";
+  if (parts > 1) AddReshape(graph, "x", {-1, widths.front()}, at = "rows");
   for (std::size_t layer = 0; layer + 1 < widths.size(); ++layer) {
     const std::string n = std::to_string(layer);
     AddWeights(graph, "w" + n, {widths[layer], widths[layer + 1]}, random);
@@ -73,7 +102,8 @@ int main(int argc, char** argv) {
       at = "r" + n;
     }
   }
-  AddNode(graph, "Softmax", {at}, "y");
+  AddNode(graph, "Softmax", {at}, parts > 1 ? "y_of_rows" : "y");
+  if (parts > 1) AddMean(graph, parts, widths.back());
   std::ofstream file(argv[1], std::ios::binary);
   return model.SerializeToOstream(&file) && file.flush() ? 0 : 1;
 }
