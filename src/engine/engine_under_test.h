@@ -40,7 +40,9 @@ class EngineTest : public ::testing::Test {
     options_.workers = 2;
   }
   void AddLinear(const std::string& version = "1", double weight = 1, const std::string& more = "") {
-    repository_.AddModel("m", version, test::ImbalanceManifest(2, more), test::LinearModel(2, 3, weight));
+    // Loading takes seconds under a sanitizer on a busy machine: books must not be too old by then.
+    const std::string patience = more.find("max_age_ms") == std::string::npos ? "max_age_ms = 600000\n" : "";
+    repository_.AddModel("m", version, test::ImbalanceManifest(2, patience + more), test::LinearModel(2, 3, weight));
   }
   // Each inference waits for the gate, on the worker pool.
   void AddGated() { AddLinear("1", 1, "backend = \"gated\"\n"); }
