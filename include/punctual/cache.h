@@ -14,25 +14,28 @@ namespace punctual {
 
 // The second layer: answers on disk (LMDB), shared by all processes of a machine that name the same directory.
 struct DiskLayerOptions {
-  std::string directory;                                 // made if it is not there
-  std::size_t bytes = std::size_t{256} << 20;            // of the file at most; at least 4 MiB
+  std::string directory;                                 // required; of this machine; made if it is not there
+  std::size_t bytes = std::size_t{256} << 20;            // of the file: 4 MiB to 1 TiB; the answers keep below 80 %
   std::size_t queue = 4096;                              // writes that wait; beyond: dropped
-  Duration slow_look_up = std::chrono::milliseconds(1);  // one that took longer makes the layer rest for a while
+  Duration slow_look_up = std::chrono::milliseconds(1);  // waiting for pages for longer lets the layer rest; 0: at once
   Duration warm_up = std::chrono::milliseconds(500);     // of the start, for filling the memory from here; 0: not
 };
 
 // The third layer: a Redis Cluster, or a single Redis.
 struct RedisLayerOptions {
-  std::vector<std::string> nodes;  // "HOST:PORT", "[V6]:PORT": where to begin; a cluster's others are found
-  std::string username, password;  // both may be empty
+  // "HOST:PORT" or "[V6]:PORT": where to begin. A cluster names its other nodes itself. Several that are no cluster are
+  // spares: the first that works is used.
+  std::vector<std::string> nodes;
+  std::string username;  // AUTH; empty with a password: the default user
+  std::string password;  // empty: no AUTH
   bool tls = false;
   std::string ca_file;              // PEM; empty: the system's
-  std::string cert_file, key_file;  // PEM, our own; may be empty
+  std::string cert_file, key_file;  // PEM, our own; both or none
   bool read_from_replicas = false;
   Duration timeout = std::chrono::milliseconds(3);            // of a look-up
   Duration connect_timeout = std::chrono::milliseconds(500);  // of a connection, its handshakes included
-  std::size_t max_outstanding = 1024;                         // look-ups, and writes, under way; beyond: skipped
-  std::string prefix = "punctual";                            // of every key
+  std::size_t max_outstanding = 1024;  // look-ups under way, and as many writes; beyond: left out
+  std::string prefix = "punctual";     // first part of every key: 1 to 32 printable bytes
 };
 
 struct CacheLookUps {

@@ -60,10 +60,8 @@ class TieredCache {
   using RedisCallback = std::function<void(RedisLookUp result, const CachedAnswer* answer)>;
   void GetRedis(const CacheKey& key, std::shared_ptr<const ServedModel> model, std::string_view symbol,
                 TimePoint give_up_at, RedisCallback callback);
-  // What a look-up in Redis takes lately; Duration::max() if there is nothing to ask.
-  Duration redis_expected() const {
-    return redis_ != nullptr && redis_->available() ? redis_->expected() : Duration::max();
-  }
+  // What a look-up in Redis takes lately; RedisCache::kNever if there is nothing to ask.
+  Duration redis_expected() const { return redis_ != nullptr ? redis_->expected() : RedisCache::kNever; }
 
   // Keeps what was computed in the layers that the model's ladder names, Redis only if `in_redis`. Never blocks.
   void Put(const CacheKey& key, const ServedModel& model, const CachedAnswer& answer, bool in_redis);

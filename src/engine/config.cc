@@ -48,10 +48,11 @@ void ReadSize(ConfigTable& table, std::string_view key, std::size_t& value, std:
   value = static_cast<std::size_t>(number);
 }
 
-void ReadDiskCache(ConfigTable& cache, const std::string& config_path, EngineOptions& options) {
+// The disk cache is there, with its defaults, unless it is turned off. `table`: may be absent.
+void ReadDiskCache(std::optional<ConfigTable> table, const std::string& config_path, EngineOptions& options) {
   DiskLayerOptions disk;
   disk.directory = "cache";
-  if (auto table = cache.Table("disk")) {
+  if (table) {
     table->Get("directory", disk.directory);
     ReadSize(*table, "bytes", disk.bytes, std::int64_t{4} << 20, std::int64_t{1} << 40);
     ReadSize(*table, "queue", disk.queue, 1, 1'000'000);
@@ -88,18 +89,12 @@ void ReadRedis(ConfigTable& cache, const std::string& config_path, EngineOptions
 }
 
 void ReadCache(ConfigTable& root, const std::string& config_path, EngineOptions& options) {
-  // Absent tables have their defaults: the disk cache is there unless it is turned off.
   std::optional<ConfigTable> cache = root.Table("cache");
-  if (!cache) {
-    DiskLayerOptions disk;
-    disk.directory = Beside(config_path, "cache");
-    options.disk_cache = std::move(disk);
-    return;
-  }
+  ReadDiskCache(cache ? cache->Table("disk") : std::nullopt, config_path, options);
+  if (!cache) return;
   cache->Get("secret", options.cache_secret);
   if (auto memory = cache->Table("memory"))
     ReadSize(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
-  ReadDiskCache(*cache, config_path, options);
   ReadRedis(*cache, config_path, options);
 }
 

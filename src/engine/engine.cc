@@ -43,31 +43,9 @@ TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
   TieredCacheOptions cache;
   cache.memory_bytes = options.memory_cache_bytes;
   cache.secret = options.cache_secret;
-  if (options.disk_cache) {
-    DiskCacheOptions disk;
-    disk.directory = options.disk_cache->directory;
-    disk.bytes = options.disk_cache->bytes;
-    disk.queue = options.disk_cache->queue;
-    disk.slow_look_up = options.disk_cache->slow_look_up;
-    cache.disk = std::move(disk);
-  }
   cache.on_notice = options.on_notice;
-  if (options.redis) {
-    RedisOptions redis;
-    redis.nodes = options.redis->nodes;
-    redis.username = options.redis->username;
-    redis.password = options.redis->password;
-    redis.tls = options.redis->tls;
-    redis.ca_file = options.redis->ca_file;
-    redis.cert_file = options.redis->cert_file;
-    redis.key_file = options.redis->key_file;
-    redis.read_from_replicas = options.redis->read_from_replicas;
-    redis.timeout = options.redis->timeout;
-    redis.connect_timeout = options.redis->connect_timeout;
-    redis.max_outstanding = options.redis->max_outstanding;
-    redis.prefix = options.redis->prefix;
-    cache.redis = std::move(redis);
-  }
+  if (options.disk_cache) cache.disk.emplace(DiskCacheOptions{*options.disk_cache});
+  if (options.redis) cache.redis.emplace(RedisOptions{*options.redis});
   return cache;
 }
 

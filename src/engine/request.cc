@@ -266,7 +266,7 @@ void Request::Keep(const CachedAnswer& answer) {
   const ServedModel& model = *question_.model;
   const Manifest& manifest = model.manifest();
   if (LayerKey()) {
-    services_.cache.Put(*LayerKey(), model, answer, services_.cache.has_redis() && RedisIsQuicker());
+    services_.cache.Put(*LayerKey(), model, answer, RedisIsQuicker());
     if (*LayerKey() != *question_.key && manifest.HasRung(Source::kL1))
       services_.cache.PutMemory(*question_.key, answer, manifest.cache_ttl);
   }

@@ -63,7 +63,11 @@ inline std::optional<std::string> Find(const DiskCache& cache, const Digest& key
 
 // For look-ups that a busy machine must not make slow.
 inline DiskCacheOptions OptionsFor(const std::string& directory, std::size_t bytes = 8u << 20) {
-  return {.directory = directory, .bytes = bytes, .slow_look_up = std::chrono::seconds(100)};
+  DiskCacheOptions options;
+  options.directory = directory;
+  options.bytes = bytes;
+  options.slow_look_up = std::chrono::seconds(100);
+  return options;
 }
 
 inline std::unique_ptr<DiskCache> OpenCache(const DiskCacheOptions& options) {

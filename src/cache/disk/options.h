@@ -5,17 +5,14 @@
 #include <cstdint>
 #include <string>
 
-#include "punctual/prediction.h"
+#include "punctual/cache.h"
 
 namespace punctual {
 
-struct DiskCacheOptions {
-  std::string directory;                                 // required; made if it is not there; of this machine
-  std::size_t bytes = 256u << 20;                        // of the file: 4 MiB to 1 TiB; the answers keep below 80 %
-  std::size_t queue = 4096;                              // changes waiting to be written; beyond: dropped
-  std::size_t queue_bytes = 32u << 20;                   // of their records
-  Duration slow_look_up = std::chrono::milliseconds(1);  // waiting for pages for longer lets the layer rest; 0: at once
-  Duration sync_every = std::chrono::seconds(5);         // how often what was written is brought onto the disk
+// What users configure, and what only tests want otherwise.
+struct DiskCacheOptions : DiskLayerOptions {
+  std::size_t queue_bytes = 32u << 20;            // of the records of changes that are waiting; beyond: dropped
+  Duration sync_every = std::chrono::seconds(5);  // how often what was written is brought onto the disk
 };
 
 // Counts since the layer was opened, by this process; entries and bytes are those of all.
