@@ -161,7 +161,7 @@ class RedisMeasurement {
     options.secret = kSecret;
     options.redis.emplace().nodes = {"127.0.0.1:" + std::to_string(port)};
     cache_ = Need(TieredCache::Open(options));
-    WaitFor("a connection to Redis", [&] { return cache_->redis_expected() != Duration::max(); });
+    WaitFor("a connection to Redis", [&] { return cache_->redis_expected() != RedisCache::kNever; });
     keys_ = KeysOf(*cache_, kRedisEntries, 3);
     const CachedAnswer answer = AnswerOf(*model_);
     for (std::size_t i = 0; i < keys_.size(); ++i) {
