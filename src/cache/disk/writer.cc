@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kLinger = milliseconds(2);  // after the first change, so that others share its transaction
+constexpr Duration kLinger = milliseconds(10);  // after the first change, so that others share its transaction
 constexpr Duration kChores = seconds(1);
 constexpr Duration kReaderCheck = seconds(10);
 constexpr Duration kFullDisk = seconds(60);  // how long the bound stays at what a full disk could hold
