@@ -45,6 +45,15 @@ int UsableCores() {
 
 void NameThisThread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
 
+bool PinThisThread(std::span<const int> cores) {
+  if (cores.empty()) return true;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int core : cores)
+    if (core >= 0 && core < CPU_SETSIZE) CPU_SET(static_cast<std::size_t>(core), &set);
+  return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
+}
+
 std::size_t ThisThreadNumber() {
   static std::atomic<std::size_t> next = 0;
   thread_local const std::size_t number = next.fetch_add(1, std::memory_order_relaxed);

@@ -1,7 +1,8 @@
-// Threads: how many this process may use, what they are called.
+// Threads: how many this process may use, what they are called, where they run.
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 namespace punctual {
@@ -11,6 +12,10 @@ int UsableCores();
 
 // Names the calling thread (15 bytes are shown by the system's tools).
 void NameThisThread(const std::string& name);
+
+// Keeps the calling thread on these cores (numbers as in /proc/cpuinfo); none: it stays where it may be. False: this
+// process may use none of them, and nothing changed.
+bool PinThisThread(std::span<const int> cores);
 
 // A small number for the calling thread, the same for its whole life: spreads threads over per-thread cells.
 std::size_t ThisThreadNumber();

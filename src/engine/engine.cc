@@ -39,6 +39,14 @@ LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   return load;
 }
 
+PoolOptions PoolOptionsOf(const EngineOptions& options, const UserDirectory& users) {
+  PoolOptions pool;
+  pool.workers = options.workers > 0 ? options.workers : UsableCores();
+  pool.queue_limit = options.queue_limit;
+  pool.weights.assign(users.tiers().size(), 1);
+  return pool;
+}
+
 TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
   TieredCacheOptions cache;
   cache.memory_bytes = options.memory_cache_bytes;
@@ -74,7 +82,7 @@ class Engine::Impl {
         next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
         services_{Clock::Real(), *cache_, flights_, pool_, timer_, known_good_, metrics_, options_.on_notice},
         timer_(metrics_.timer_lateness()),
-        pool_(options_.workers > 0 ? options_.workers : UsableCores(), options_.queue_limit),
+        pool_(PoolOptionsOf(options_, users_), Clock::Real()),
         repository_(options_.model_repository, LoadOptionsOf(options_, pool_)) {}
 
   ~Impl() {

@@ -271,7 +271,7 @@ TEST_F(EngineCacheTest, WhenALeaderFailsOneOfItsFollowersLeads) {
   };
   auto first = ask(1, std::chrono::seconds(20));  // holds the only worker
   ASSERT_TRUE(Eventually([&] { return engine.Stats().queued == 0; }));
-  auto leader = ask(2, milliseconds(1));
+  auto leader = ask(2, milliseconds(200));
   std::vector<std::future<Result<Prediction>>> followers;
   for (int i = 0; i < 5; ++i) followers.push_back(ask(2, std::chrono::seconds(20)));
   EXPECT_EQ(leader.get().error().code, Code::kUnavailable);

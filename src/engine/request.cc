@@ -147,16 +147,33 @@ Request::RungReport Request::TrySemantic() {
   return report;
 }
 
-void Request::Audit(const Outputs& given) {
-  // Behind every request that is waiting: nobody waits for this. A queue that is full has better things to do.
-  services_.pool.Submit(services_.clock.Now() + kAuditPatience, [self = shared_from_this(), given] {
-    const Result<Outputs> computed = Compute(self->question_);
+class Request::AuditTask final : public PoolTask {
+ public:
+  AuditTask(std::shared_ptr<Request> request, Outputs given) : request_(std::move(request)), given_(std::move(given)) {}
+
+  void Run(std::span<const std::shared_ptr<PoolTask>>) override {
+    const ServedModel& model = *request_->question_.model;
+    const Result<Outputs> computed = Compute(request_->question_);
     if (computed.has_error()) return;
-    ShadowAudit& audit = *self->question_.model->audit();
-    if (audit.Record(given, *computed) && self->services_.on_notice)
-      self->services_.on_notice("model " + self->question_.model->identity()->model +
-                                ": approximate answers are off: " + audit.Summary());
-  });
+    ShadowAudit& audit = *model.audit();
+    if (audit.Record(given_, *computed) && request_->services_.on_notice)
+      request_->services_.on_notice("model " + model.identity()->model +
+                                    ": approximate answers are off: " + audit.Summary());
+  }
+  void Drop(DropReason) override {}
+
+ private:
+  const std::shared_ptr<Request> request_;
+  const Outputs given_;
+};
+
+void Request::Audit(const Outputs& given) {
+  // Behind every request that is waiting: nobody waits for this. A pool without time for it has better things to do.
+  const TimePoint now = services_.clock.Now();
+  Job job{std::make_shared<AuditTask>(shared_from_this(), given)};
+  job.deadline = now + kAuditPatience;
+  job.expected = job.likely_max = question_.model->expected();
+  services_.pool.Submit(std::move(job), now);
 }
 
 Request::RungReport Request::TryCoalesced() {
@@ -224,20 +241,26 @@ void Request::OnRedis(RedisLookUp result, const CachedAnswer* answer) {
 Request::RungReport Request::TryModel() {
   if (!question_.key) return Missed(Source::kModel, question_.cannot_compute.message);
   if (question_.model->runs_inline()) return ComputeAndKeep();
-  const bool queued = services_.pool.Submit(times_.answer_by, [self = shared_from_this()] {
-    // Earliest deadline first would serve the dead before the living: what has not begun by its answer-by never does.
-    // Nor what a look-up that was out has answered meanwhile.
-    if (self->services_.clock.Now() >= self->times_.answer_by ||
-        self->found_in_redis_.load(std::memory_order_relaxed)) {
-      self->TakeLead();
-      return self->Handle(LadderEvent::kMissed, Source::kModel, {});
-    }
-    RungReport report = self->ComputeAndKeep();
-    self->Handle(report.event, Source::kModel, std::move(report));
-  });
-  if (queued) return {LadderEvent::kPending, Source::kModel};
+  Job job{shared_from_this(), tier_.index, times_.answer_by};
+  job.expected = job.likely_max = question_.model->expected();
+  const Admission admission = services_.pool.Submit(std::move(job), services_.clock.Now());
+  if (admission == Admission::kQueued) return {LadderEvent::kPending, Source::kModel};
   TakeLead();
-  return Missed(Source::kModel, "the queue of the worker pool is full");
+  return Missed(Source::kModel, admission == Admission::kFull
+                                    ? "the queue of the worker pool is full"
+                                    : "the model would not have answered by answer-by: too much waits for a worker");
+}
+
+void Request::Run(std::span<const std::shared_ptr<PoolTask>>) {
+  // A look-up that was out may have answered meanwhile.
+  if (found_in_redis_.load(std::memory_order_relaxed)) return Drop(DropReason::kTooLate);
+  RungReport report = ComputeAndKeep();
+  Handle(report.event, Source::kModel, std::move(report));
+}
+
+void Request::Drop(DropReason) {
+  TakeLead();
+  Handle(LadderEvent::kMissed, Source::kModel, {});
 }
 
 Request::RungReport Request::ComputeAndKeep() {

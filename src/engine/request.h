@@ -38,7 +38,7 @@ struct RequestTimes {
   TimePoint answer_by;
 };
 
-class Request final : public TimerTarget, public std::enable_shared_from_this<Request> {
+class Request final : public TimerTarget, public PoolTask, public std::enable_shared_from_this<Request> {
  public:
   Request(RequestServices& services, const Tier& tier, Question question, RequestTimes times, std::uint64_t trace,
           PredictCallback callback);
@@ -48,6 +48,9 @@ class Request final : public TimerTarget, public std::enable_shared_from_this<Re
 
   void OnTimeUp() override;
   bool finished() const override { return finished_.load(std::memory_order_relaxed); }
+  // Computes, on a worker of the pool.
+  void Run(std::span<const std::shared_ptr<PoolTask>> others) override;
+  void Drop(DropReason reason) override;
 
  private:
   // What a rung gave: an answer with what it is about, or why there is none.
@@ -92,6 +95,7 @@ class Request final : public TimerTarget, public std::enable_shared_from_this<Re
   Duration ExpectedToCompute() const;
   // Whether asking Redis is expected to be quicker than computing; if not, keeping it there is as idle.
   bool RedisIsQuicker() const { return services_.cache.redis_expected() < ExpectedToCompute(); }
+  class AuditTask;
   // Computes in the background what an approximate answer should have been.
   void Audit(const Outputs& given);
 
