@@ -1,0 +1,20 @@
+#include "base/cpu_wait.h"
+
+#include <filesystem>
+#include <fstream>
+
+namespace punctual {
+
+std::optional<Duration> CpuWait(const std::string& tasks) {
+  std::optional<Duration> sum;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(tasks, error), end; !error && it != end; it.increment(error)) {
+    // "ns on a CPU, ns waiting for one, times it ran"; a thread may end meanwhile.
+    std::ifstream file(it->path() / "schedstat");
+    std::int64_t ran_ns = 0, waited_ns = 0;
+    if (file >> ran_ns >> waited_ns) sum = sum.value_or(Duration::zero()) + Duration(waited_ns);
+  }
+  return sum;
+}
+
+}  // namespace punctual

@@ -1,0 +1,50 @@
+// Whether a model is worth asking: a breaker. Failures (errors, outputs that are not finite, runs far over their
+// expected time) that come thick open it, one inference that hangs does at once; then the ladder's other rungs answer.
+// While it is open one question at a time, after growing pauses, is computed in the background, and the first that
+// comes out well closes it again.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "base/mutex.h"
+#include "punctual/prediction.h"
+
+namespace punctual {
+
+// Thread-safe. On the way of a request that goes well it costs one relaxed load.
+class ModelHealth {
+ public:
+  static constexpr double kOpenAt = 3;  // of a score: a failure adds 1, a success takes a tenth away
+  static constexpr Duration kFirstPause = std::chrono::milliseconds(500);
+  static constexpr Duration kLongestPause = std::chrono::seconds(30);
+
+  bool open() const { return open_.load(std::memory_order_relaxed); }
+  // Open, and the pause is over: true for one caller a pause, who tries and tells what came of it. Never while a run of
+  // the model hangs: each try might take another worker.
+  bool MayProbe(TimePoint now);
+
+  void OnSuccess(TimePoint now);
+  // True: this one opened it.
+  bool OnFailure(TimePoint now, const std::string& why);
+  bool OnHung(TimePoint now);
+  // The run that hung came back after all.
+  void OnReturned();
+
+  // For people: why it is open; empty if it is not.
+  std::string Summary() const;
+
+ private:
+  bool Open(TimePoint now, const std::string& why) REQUIRES_LOCK(mutex_);
+
+  std::atomic<bool> open_ = false, marked_ = false;  // marked: there is a score to be worked off
+  mutable Mutex mutex_;
+  double score_ GUARDED_BY(mutex_) = 0;
+  int hanging_ GUARDED_BY(mutex_) = 0;
+  Duration pause_ GUARDED_BY(mutex_) = kFirstPause;
+  TimePoint probe_at_ GUARDED_BY(mutex_){};
+  TimePoint closed_at_ GUARDED_BY(mutex_){};
+  std::string why_ GUARDED_BY(mutex_);
+};
+
+}  // namespace punctual

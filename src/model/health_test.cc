@@ -1,0 +1,103 @@
+#include "model/health.h"
+
+#include <gtest/gtest.h>
+
+namespace punctual {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const TimePoint kNow{seconds(1000)};
+
+TEST(ModelHealthTest, OpensWhenFailuresComeThickAndSaysWhy) {
+  ModelHealth health;
+  EXPECT_FALSE(health.OnFailure(kNow, "NaN"));
+  EXPECT_FALSE(health.OnFailure(kNow, "NaN"));
+  EXPECT_FALSE(health.open());
+  EXPECT_EQ(health.Summary(), "");
+  EXPECT_TRUE(health.OnFailure(kNow, "NaN again"));
+  EXPECT_TRUE(health.open());
+  EXPECT_EQ(health.Summary(), "NaN again");
+}
+
+TEST(ModelHealthTest, AFailureNowAndThenDoesNotOpenIt) {
+  ModelHealth health;
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_FALSE(health.OnFailure(kNow, "now and then"));
+    for (int well = 0; well < 9; ++well) health.OnSuccess(kNow);
+  }
+  EXPECT_FALSE(health.open());
+}
+
+TEST(ModelHealthTest, EveryOtherFailingDoes) {
+  ModelHealth health;
+  bool opened = false;
+  for (int i = 0; i < 10 && !opened; ++i) {
+    opened = health.OnFailure(kNow, "often");
+    if (!opened) health.OnSuccess(kNow);
+  }
+  EXPECT_TRUE(opened);
+}
+
+void OpenIt(ModelHealth& health, TimePoint now) {
+  while (!health.OnFailure(now, "fails")) {
+  }
+}
+
+TEST(ModelHealthTest, OneProbeAPauseAndTheFirstThatIsWellClosesIt) {
+  ModelHealth health;
+  EXPECT_FALSE(health.MayProbe(kNow));
+  OpenIt(health, kNow);
+  EXPECT_FALSE(health.MayProbe(kNow));
+  EXPECT_TRUE(health.MayProbe(kNow + ModelHealth::kFirstPause));
+  EXPECT_FALSE(health.MayProbe(kNow + ModelHealth::kFirstPause));
+  health.OnSuccess(kNow + seconds(1));
+  EXPECT_FALSE(health.open());
+  EXPECT_FALSE(health.MayProbe(kNow + seconds(100)));
+}
+
+TEST(ModelHealthTest, PausesGrowToABoundAndAreShortAgainAfterAWhileOfHealth) {
+  ModelHealth health;
+  OpenIt(health, kNow);
+  TimePoint now = kNow;
+  Duration pause = ModelHealth::kFirstPause;
+  for (int probe = 0; probe < 12; ++probe) {
+    EXPECT_FALSE(health.MayProbe(now + pause - milliseconds(1)));
+    now += pause;
+    EXPECT_TRUE(health.MayProbe(now));
+    health.OnFailure(now, "still");
+    pause = std::min(2 * pause, ModelHealth::kLongestPause);
+  }
+  EXPECT_EQ(pause, ModelHealth::kLongestPause);
+  now += pause;
+  ASSERT_TRUE(health.MayProbe(now));
+  health.OnSuccess(now);
+  now += seconds(60);
+  OpenIt(health, now);
+  EXPECT_TRUE(health.MayProbe(now + ModelHealth::kFirstPause));
+}
+
+TEST(ModelHealthTest, OneThatWasJustClosedOpensAtTheNextFailure) {
+  ModelHealth health;
+  OpenIt(health, kNow);
+  health.OnSuccess(kNow + seconds(1));
+  ASSERT_FALSE(health.open());
+  EXPECT_TRUE(health.OnFailure(kNow + seconds(1), "again"));
+}
+
+TEST(ModelHealthTest, WhileARunHangsNothingIsTried) {
+  ModelHealth health;
+  EXPECT_TRUE(health.OnHung(kNow));
+  EXPECT_TRUE(health.open());
+  EXPECT_FALSE(health.MayProbe(kNow + seconds(1000)));
+  health.OnSuccess(kNow + seconds(1));  // of one that ran beside it
+  EXPECT_TRUE(health.open());
+  health.OnReturned();
+  EXPECT_TRUE(health.MayProbe(kNow + seconds(1000)));
+  health.OnSuccess(kNow + seconds(1001));
+  EXPECT_FALSE(health.open());
+}
+
+}  // namespace
+}  // namespace punctual

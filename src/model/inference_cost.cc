@@ -1,0 +1,73 @@
+#include "model/inference_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace punctual {
+
+namespace {
+
+// Weights are in runs. Never more of them than this from before an update, so that some tens of slow runs are believed
+// also where there were thousands of quick ones.
+constexpr float kMostOld = 128;
+constexpr float kSeed = 32;
+constexpr Duration kHalfLife = std::chrono::seconds(2);
+constexpr Duration kOld = std::chrono::seconds(1);
+
+}  // namespace
+
+void InferenceCost::Seed(const Histogram& calibration) {
+  float before = 0;
+  for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket) {
+    const auto upto = static_cast<float>(calibration.CountUpTo(HistogramBucketEnd(bucket)));
+    weights_[bucket] = upto - before;
+    before = upto;
+  }
+  if (before > 0)
+    for (float& weight : weights_) weight *= kSeed / before;
+  Publish();
+}
+
+void InferenceCost::Update() {
+  std::array<float, kHistogramBuckets> fresh;
+  float fresh_sum = 0, old_sum = 0;
+  for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket) {
+    // Mostly zero: not written then, so that those who record keep the line.
+    std::atomic<std::uint32_t>& count = fresh_[bucket];
+    fresh[bucket] = count.load(std::memory_order_relaxed) == 0
+                        ? 0
+                        : static_cast<float>(count.exchange(0, std::memory_order_relaxed));
+    fresh_sum += fresh[bucket];
+    old_sum += weights_[bucket];
+  }
+  if (fresh_sum == 0) return;
+  static const float kept =
+      std::exp2(-std::chrono::duration<float>(kUpdateEvery) / std::chrono::duration<float>(kHalfLife));
+  const float scale = old_sum > 0 ? std::min(kept, kMostOld / old_sum) : 0;
+  for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket)
+    weights_[bucket] = weights_[bucket] * scale + fresh[bucket];
+  measured_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+  Publish();
+}
+
+void InferenceCost::Publish() {
+  float sum = 0;
+  for (const float weight : weights_) sum += weight;
+  const auto quantile = [&](float share) {
+    float so_far = 0;
+    for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket) {
+      so_far += weights_[bucket];
+      if (so_far >= share * sum && so_far > 0) return HistogramBucketEnd(bucket);
+    }
+    return Duration::zero();
+  };
+  typical_.store(quantile(0.5f), std::memory_order_relaxed);
+  high_.store(quantile(0.95f), std::memory_order_relaxed);
+}
+
+bool InferenceCost::IsOld(TimePoint now) {
+  TimePoint measured = measured_.load(std::memory_order_relaxed);
+  return now - kOld > measured && measured_.compare_exchange_strong(measured, now, std::memory_order_relaxed);
+}
+
+}  // namespace punctual

@@ -1,0 +1,44 @@
+// What one inference of a model takes lately: a live quantile sketch, seeded at load. It decides what runs where it is
+// asked, what is admitted, when a look-up is not waited for any longer.
+//
+// Robust to a noisy machine: quantiles of many runs, so that a run that lost its core for a while is one run among
+// them; and what nobody measures does not age, so that a quiet hour leaves what was known.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/histogram.h"
+
+namespace punctual {
+
+// Record, typical and high: any thread. Update: one thread at a time.
+class InferenceCost {
+ public:
+  // Of a calibration; before anybody else uses it.
+  void Seed(const Histogram& calibration);
+
+  void Record(Duration took) { fresh_[HistogramBucket(took)].fetch_add(1, std::memory_order_relaxed); }
+  // Takes in what was recorded since the last one, of which what is older counts less and less: half after two seconds.
+  // Every kUpdateEvery.
+  void Update();
+  static constexpr Duration kUpdateEvery = std::chrono::milliseconds(100);
+
+  // The median.
+  Duration typical() const { return typical_.load(std::memory_order_relaxed); }
+  // What 95 of 100 do not pass.
+  Duration high() const { return high_.load(std::memory_order_relaxed); }
+  // Some time has gone by without a run: what is known may not be so any more. True for one caller a second.
+  bool IsOld(TimePoint now);
+
+ private:
+  void Publish();
+
+  std::array<std::atomic<std::uint32_t>, kHistogramBuckets> fresh_{};
+  std::array<float, kHistogramBuckets> weights_{};
+  std::atomic<Duration> typical_ = Duration::zero(), high_ = Duration::zero();
+  std::atomic<TimePoint> measured_ = TimePoint::min();
+};
+
+}  // namespace punctual

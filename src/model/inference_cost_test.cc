@@ -1,0 +1,107 @@
+#include "model/inference_cost.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace punctual {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr double kBucket = 1.04;  // the histogram's precision
+
+void ExpectAbout(Duration got, Duration wanted) {
+  EXPECT_GE(got, wanted);
+  EXPECT_LE(static_cast<double>(got.count()), static_cast<double>(wanted.count()) * kBucket);
+}
+
+InferenceCost& Seeded(InferenceCost& cost) {
+  Histogram calibration;
+  for (int run = 1; run <= 100; ++run) calibration.Record(microseconds(run <= 90 ? 100 : 200));
+  cost.Seed(calibration);
+  return cost;
+}
+
+void Runs(InferenceCost& cost, int runs, Duration took) {
+  for (int run = 0; run < runs; ++run) cost.Record(took);
+  cost.Update();
+}
+
+TEST(InferenceCostTest, BeginsWithItsCalibration) {
+  InferenceCost cost;
+  EXPECT_EQ(cost.typical(), Duration::zero());
+  Seeded(cost);
+  ExpectAbout(cost.typical(), microseconds(100));
+  ExpectAbout(cost.high(), microseconds(200));
+}
+
+TEST(InferenceCostTest, OneStallIsOneRunAmongMany) {
+  InferenceCost cost;
+  Seeded(cost);
+  Runs(cost, 1, milliseconds(500));
+  ExpectAbout(cost.typical(), microseconds(100));
+  ExpectAbout(cost.high(), microseconds(200));
+}
+
+TEST(InferenceCostTest, FollowsWhatRunsTakeNow) {
+  InferenceCost cost;
+  Seeded(cost);
+  for (int i = 0; i < 20; ++i) Runs(cost, 200, microseconds(100));
+  ExpectAbout(cost.high(), microseconds(100));
+  // Slower, and asked rarely: believed after some tens of runs, however many were quick before.
+  int updates = 0;
+  while (cost.typical() < milliseconds(1) && updates < 200) {
+    Runs(cost, 5, milliseconds(1));
+    ++updates;
+  }
+  EXPECT_LT(updates, 40);
+  while (cost.typical() >= milliseconds(1) && updates < 400) {
+    Runs(cost, 5, microseconds(100));
+    ++updates;
+  }
+  EXPECT_LT(updates, 80);
+}
+
+TEST(InferenceCostTest, WhatNobodyMeasuresDoesNotAge) {
+  InferenceCost cost;
+  Seeded(cost);
+  Runs(cost, 100, milliseconds(3));
+  const Duration typical = cost.typical(), high = cost.high();
+  for (int i = 0; i < 10'000; ++i) cost.Update();
+  EXPECT_EQ(cost.typical(), typical);
+  EXPECT_EQ(cost.high(), high);
+}
+
+TEST(InferenceCostTest, SaysToOneCallerASecondThatItIsOld) {
+  InferenceCost cost;
+  Seeded(cost);
+  Runs(cost, 1, microseconds(100));
+  const TimePoint now = std::chrono::steady_clock::now();
+  EXPECT_FALSE(cost.IsOld(now));
+  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(5)));
+  EXPECT_FALSE(cost.IsOld(now + std::chrono::seconds(5)));
+  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(10)));
+}
+
+TEST(InferenceCostTest, ManyThreadsRecordWhileItIsUpdated) {
+  InferenceCost cost;
+  Seeded(cost);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&cost] {
+      for (int i = 0; i < 20'000; ++i) cost.Record(microseconds(700));
+    });
+  for (int i = 0; i < 100; ++i) {
+    cost.Update();
+    EXPECT_GE(cost.high(), cost.typical());
+  }
+  for (std::thread& thread : threads) thread.join();
+  cost.Update();
+  ExpectAbout(cost.typical(), microseconds(700));
+}
+
+}  // namespace
+}  // namespace punctual
