@@ -118,7 +118,7 @@ void MeasureDisk(const ServedModel& model, const std::string& directory) {
   const auto begin = Steady::now();
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (i % 1024 == 0) queue_below(1024);
-    cache->Put(keys[i], model, answer, false);
+    cache->Put(keys[i], model, answer, {.disk = true, .redis = false});
   }
   queue_below(0);
   Report("l2_writes_per_s", static_cast<double>(keys.size()) / (MicrosecondsSince(begin) / 1e6), "1/s", "higher");
@@ -165,7 +165,7 @@ class RedisMeasurement {
     keys_ = KeysOf(*cache_, kRedisEntries, 3);
     const CachedAnswer answer = AnswerOf(*model_);
     for (std::size_t i = 0; i < keys_.size(); ++i) {
-      cache_->Put(keys_[i], *model_, answer, true);
+      cache_->Put(keys_[i], *model_, answer, {});
       if (i % 512 == 511 || i + 1 == keys_.size())
         WaitFor("Redis to keep what was put", [&] { return cache_->Stats().redis->written == i + 1; });
     }

@@ -52,8 +52,12 @@ struct EngineOptions {
   std::map<std::string, std::string> styles;  // style -> model; one that is not there yet is NOT_FOUND until it is
   std::vector<UserOptions> users;
   int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
-  std::size_t queue_limit = 4096;  // inferences waiting for a worker; beyond: the next rung
-  std::size_t inline_threads = 8;  // callers that may run a cheap model at once on their own thread
+  std::vector<int> worker_cores;   // worker i runs on worker_cores[i % size] alone; empty: wherever the system likes
+  std::size_t queue_limit = 4096;  // inferences of each tier waiting for a worker; beyond: the next rung
+  int spare_workers = 2;           // threads that may take the place of workers whose inference hangs
+  bool brown_out = true;           // whether what is optional is turned off while CPU is short (answer/brown_out.h)
+  Duration hung_after = std::chrono::seconds(1);  // an inference hangs when it takes longer, and than 50 times its p95
+  std::size_t inline_threads = 8;                 // callers that may run a cheap model at once on their own thread
   std::size_t memory_cache_bytes = 64u << 20;
   std::size_t market_symbols = 1024;  // symbols that may have a state
   std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
@@ -77,7 +81,10 @@ struct ModelStatus {
   std::string device;
   std::string error;                // why the newest version was refused; empty: it was not
   bool runs_inline = false;         // measured cheap enough to run on the caller's thread
-  Duration expected{};              // measured at load: p99 of one inference, features included
+  Duration typical{}, expected{};   // what one inference takes lately, features included: p50, p95
+  std::string health;               // why it is left alone after failures; empty: it is not
+  std::string student;              // the model that stands in for it when time is short; empty: none
+  std::string student_error;        // why the one its manifest names does not
   std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
   std::string semantic;  // what its [semantic] answers come to: "exact", "approximate: 3 of 250 audited differed"

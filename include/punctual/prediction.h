@@ -1,6 +1,7 @@
 // A question (PredictRequest) and its answer (Prediction), which says what it is: its provenance.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,9 @@ struct PredictRequest {
   std::vector<NamedTensor> inputs;
   std::optional<Duration> budget;  // shortens the tier's budget; a longer one is cut to the tier's
   TimePoint arrival{};             // when the request's last byte arrived; default: when Predict is called
+  // True once nobody waits for the answer any more: what has not begun then is not computed. It is called back all the
+  // same. Null: the asker does not leave.
+  std::shared_ptr<const std::atomic<bool>> asker_left;
 };
 
 // Which books an answer is about: the newest one of the window.
@@ -62,9 +66,12 @@ struct Prediction {
   std::string reason;         // why it is degraded; empty otherwise
   std::optional<AsOf> as_of;  // none for tensors, and for signals (they say when they were computed by their age)
   std::optional<Duration>
-      age;                  // since the newest book behind it arrived, or since a signal was computed; none for tensors
-  Duration budget{};        // what the request had
-  Duration elapsed{};       // from arrival until the answer was ready
+      age;             // since the newest book behind it arrived, or since a signal was computed; none for tensors
+  Duration budget{};   // what the request had
+  Duration elapsed{};  // from arrival until the answer was ready
+  // Of an answer that the model computed for this request: the wait for a worker (none if it ran where it was asked),
+  // and the inference, features included.
+  std::optional<Duration> queued, inference;
   std::uint64_t trace = 0;  // unique within the process; the API writes it in hex
 };
 

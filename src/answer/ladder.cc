@@ -1,5 +1,6 @@
 #include "answer/ladder.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace punctual {
@@ -14,10 +15,11 @@ LadderAction End(LadderState& state, LadderStep step, Source rung = Source::kMod
 
 // Tries the first rung from `index` on that may still be begun.
 LadderAction TryFrom(LadderState& state, std::size_t index, TimePoint now) {
-  if (now >= state.answer_by) state.time_up = true;
+  if (now >= state.leave_by) state.time_up = true;
   state.waiting = false;
   for (; index < state.rung_count; ++index) {
     if (state.time_up && TakesTime(state.rungs[index])) continue;
+    if (now >= state.answer_by && state.rungs[index] == Source::kStudent) continue;
     state.at = static_cast<std::uint8_t>(index);
     return {LadderStep::kTry, state.rungs[index]};
   }
@@ -41,10 +43,11 @@ bool TakesTime(Source rung) {
   return false;
 }
 
-LadderState MakeLadder(std::span<const Source> rungs, TimePoint answer_by) {
+LadderState MakeLadder(std::span<const Source> rungs, TimePoint leave_by, TimePoint answer_by) {
   assert(!rungs.empty() && rungs.size() <= LadderState::kMaxRungs);
   LadderState state;
   for (const Source rung : rungs) state.rungs[state.rung_count++] = rung;
+  state.leave_by = leave_by;
   state.answer_by = answer_by;
   return state;
 }
@@ -62,7 +65,7 @@ LadderAction Advance(LadderState& state, LadderEvent event, Source rung, TimePoi
       return TryFrom(state, state.at + 1u, now);
     case LadderEvent::kPending:
       if (!current) return {};
-      if (now >= state.answer_by || state.time_up) return TryFrom(state, state.at + 1u, state.answer_by);
+      if (now >= state.leave_by || state.time_up) return TryFrom(state, state.at + 1u, std::max(now, state.leave_by));
       state.waiting = true;
       return {LadderStep::kWait, rung};
     case LadderEvent::kMoveOn:

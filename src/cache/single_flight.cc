@@ -17,26 +17,34 @@ void FlightLead::Land(const Result<CachedAnswer>& answer) {
   if (SingleFlight* flights = std::exchange(flights_, nullptr)) flights->Land(key_, answer);
 }
 
-FlightLead SingleFlight::JoinOrLead(const CacheKey& key, Waiter waiter) {
-  Shard& shard = ShardOf(key);
-  MutexLock lock(shard.mutex);
-  const auto [flight, began] = shard.flights.try_emplace(key);
-  if (began) return FlightLead(this, key);
-  flight->second.push_back(std::move(waiter));
+FlightLead SingleFlight::JoinOrLead(const CacheKey& key, const std::shared_ptr<FlightMember>& member) {
+  std::shared_ptr<FlightMember> leader;
+  {
+    Shard& shard = ShardOf(key);
+    MutexLock lock(shard.mutex);
+    const auto [flight, began] = shard.flights.try_emplace(key);
+    if (began) {
+      flight->second.leader = member;
+      return FlightLead(this, key);
+    }
+    flight->second.followers.push_back(member);
+    leader = flight->second.leader.lock();
+  }
+  if (leader != nullptr) leader->OnFollowed(*member);
   return {};
 }
 
 void SingleFlight::Land(const CacheKey& key, const Result<CachedAnswer>& answer) {
-  std::vector<Waiter> waiters;
+  std::vector<std::shared_ptr<FlightMember>> followers;
   {
     Shard& shard = ShardOf(key);
     MutexLock lock(shard.mutex);
     const auto flight = shard.flights.find(key);
-    waiters = std::move(flight->second);
+    followers = std::move(flight->second.followers);
     shard.flights.erase(flight);
   }
-  // Outside the lock: a waiter may ask again.
-  for (const Waiter& waiter : waiters) waiter(answer);
+  // Outside the lock: a follower may ask again.
+  for (const auto& follower : followers) follower->OnLanded(answer);
 }
 
 }  // namespace punctual

@@ -95,13 +95,13 @@ void TieredCache::GetRedis(const CacheKey& key, std::shared_ptr<const ServedMode
               });
 }
 
-void TieredCache::Put(const CacheKey& key, const ServedModel& model, const CachedAnswer& answer, bool in_redis) {
+void TieredCache::Put(const CacheKey& key, const ServedModel& model, const CachedAnswer& answer, Below below) {
   const Manifest& manifest = model.manifest();
   const Duration ttl = manifest.cache_ttl;
   if (ttl <= Duration::zero()) return;
   if (manifest.HasRung(Source::kL1)) PutMemory(key, answer, ttl);
-  const bool on_disk = disk_ != nullptr && manifest.HasRung(Source::kL2);
-  in_redis = in_redis && redis_ != nullptr && manifest.HasRung(Source::kL3);
+  const bool on_disk = below.disk && disk_ != nullptr && manifest.HasRung(Source::kL2);
+  const bool in_redis = below.redis && redis_ != nullptr && manifest.HasRung(Source::kL3);
   if (!on_disk && !in_redis) return;
   const std::int64_t expires_unix_ns = UnixTimeNs() + ttl.count();
   std::string record = codec_.Encode(key.digest(), answer, expires_unix_ns);

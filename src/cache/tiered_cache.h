@@ -63,8 +63,11 @@ class TieredCache {
   // What a look-up in Redis takes lately; RedisCache::kNever if there is nothing to ask.
   Duration redis_expected() const { return redis_ != nullptr ? redis_->expected() : RedisCache::kNever; }
 
-  // Keeps what was computed in the layers that the model's ladder names, Redis only if `in_redis`. Never blocks.
-  void Put(const CacheKey& key, const ServedModel& model, const CachedAnswer& answer, bool in_redis);
+  // Keeps what was computed in memory and in `below`, as far as the model's ladder names them. Never blocks.
+  struct Below {
+    bool disk = true, redis = true;
+  };
+  void Put(const CacheKey& key, const ServedModel& model, const CachedAnswer& answer, Below below);
   // In memory alone.
   void PutMemory(const CacheKey& key, const CachedAnswer& answer, Duration ttl);
 

@@ -22,7 +22,7 @@ Result<bool> List(const std::string& config) {
   options.redis.reset();
   PUNCTUAL_ASSIGN(const Engine engine, Engine::Open(std::move(options)));
   const std::vector<ModelStatus> models = engine.Models();
-  load::TextTable table({"model", "version", "state", "variant", "device", "p99 ms", "runs", "inputs", "outputs"});
+  load::TextTable table({"model", "version", "state", "variant", "device", "p95 ms", "runs", "inputs", "outputs"});
   const auto joined = [](const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
@@ -43,10 +43,11 @@ Result<bool> List(const std::string& config) {
   std::fputs(table.Text().c_str(), stdout);
   bool all_well = !models.empty();
   for (const ModelStatus& model : models)
-    if (!model.error.empty()) {
-      all_well = false;
-      std::printf("%s: %s\n", model.name.c_str(), model.error.c_str());
-    }
+    for (const std::string& error : {model.error, model.student_error})
+      if (!error.empty()) {
+        all_well = false;
+        std::printf("%s: %s\n", model.name.c_str(), error.c_str());
+      }
   if (models.empty()) std::printf("the repository has no models; a model is a folder with a model.toml\n");
   return all_well;
 }

@@ -43,12 +43,12 @@ int LogModels(const Engine& engine) {
   int refused = 0;
   for (const ModelStatus& model : engine.Models()) {
     if (!model.version.empty())
-      spdlog::info("model {} version {}: {} on {} ({}), {:.3f} ms at p99{}", model.name, model.version, model.variant,
+      spdlog::info("model {} version {}: {} on {} ({}), {:.3f} ms at p95{}", model.name, model.version, model.variant,
                    model.device, model.backend, Milliseconds(model.expected),
                    model.runs_inline ? ", runs on the caller's thread" : "");
-    if (model.error.empty()) continue;
-    ++refused;
-    spdlog::error("model {} was refused: {}", model.name, model.error);
+    if (!model.student_error.empty()) spdlog::error("model {} has no student: {}", model.name, model.student_error);
+    if (!model.error.empty()) spdlog::error("model {} was refused: {}", model.name, model.error);
+    refused += !model.error.empty() || !model.student_error.empty();
   }
   return refused;
 }

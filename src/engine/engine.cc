@@ -4,11 +4,14 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "answer/reply_reserve.h"
+#include "base/cpu_wait.h"
 #include "base/threads.h"
 #include "engine/cache_report.h"
 #include "engine/metrics.h"
+#include "engine/pool_metrics.h"
 #include "engine/question.h"
 #include "engine/request.h"
 
@@ -16,7 +19,27 @@ namespace punctual {
 
 namespace {
 
-constexpr Duration kHousekeeping = std::chrono::seconds(1);
+constexpr Duration kHousekeeping = InferenceCost::kUpdateEvery;
+constexpr int kSlowHousekeeping = 10;  // every so many
+
+// What this process's threads waited for a CPU, between one call and the next.
+class CpuWatch {
+ public:
+  // As a share of the time and of the cores there are; 0 where the system does not say.
+  double WaitingShare(TimePoint now) {
+    const std::optional<Duration> waited = CpuWait();
+    const TimePoint before = std::exchange(at_, now);
+    const std::optional<Duration> waited_before = std::exchange(waited_, waited);
+    // Threads that ended take what they waited along.
+    if (!waited || !waited_before || *waited < *waited_before || now <= before) return 0;
+    return std::chrono::duration<double>(*waited - *waited_before) / std::chrono::duration<double>(now - before) /
+           UsableCores();
+  }
+
+ private:
+  TimePoint at_{};
+  std::optional<Duration> waited_;
+};
 
 std::map<std::string, Duration> BudgetsOf(const EngineOptions& options) {
   std::map<std::string, Duration> budgets;
@@ -32,19 +55,12 @@ std::vector<UserEntry> UsersOf(const EngineOptions& options) {
 
 LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   LoadOptions load;
-  load.pool_sessions = static_cast<std::size_t>(pool.workers());
-  load.inline_sessions = options.inline_threads;
+  // One that hangs keeps its session.
+  load.pool_sessions = static_cast<std::size_t>(pool.workers() + options.spare_workers);
+  load.caller_sessions = options.inline_threads;
   load.inline_below = pool.MeasureHandOver();
   load.longest_window = options.market_history;
   return load;
-}
-
-PoolOptions PoolOptionsOf(const EngineOptions& options, const UserDirectory& users) {
-  PoolOptions pool;
-  pool.workers = options.workers > 0 ? options.workers : UsableCores();
-  pool.queue_limit = options.queue_limit;
-  pool.weights.assign(users.tiers().size(), 1);
-  return pool;
 }
 
 TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
@@ -55,6 +71,18 @@ TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
   if (options.disk_cache) cache.disk.emplace(DiskCacheOptions{*options.disk_cache});
   if (options.redis) cache.redis.emplace(RedisOptions{*options.redis});
   return cache;
+}
+
+PoolOptions PoolOptionsOf(const EngineOptions& options, const std::vector<Tier>& tiers) {
+  PoolOptions pool;
+  pool.workers = options.workers > 0 ? options.workers : UsableCores();
+  pool.queue_limit = options.queue_limit;
+  pool.weights.clear();
+  for (const Tier& tier : tiers) pool.weights.push_back(tier.weight);
+  pool.cores = options.worker_cores;
+  pool.spare_workers = options.spare_workers;
+  pool.hung_after = options.hung_after;
+  return pool;
 }
 
 std::string SemanticText(const ServedModel& model) {
@@ -80,12 +108,17 @@ class Engine::Impl {
         reserve_(options_.reply_reserve, metrics_.reply_cost(), metrics_.timer_lateness()),
         market_({options_.market_symbols, options_.market_history}, Clock::Real()),
         next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
-        services_{Clock::Real(), *cache_, flights_, pool_, timer_, known_good_, metrics_, options_.on_notice},
+        services_{Clock::Real(), *cache_,     flights_,   pool_,    timer_,
+                  known_good_,   popularity_, brown_out_, metrics_, options_.on_notice},
         timer_(metrics_.timer_lateness()),
-        pool_(PoolOptionsOf(options_, users_), Clock::Real()),
+        pool_(PoolOptionsOf(options_, users_.tiers()), Clock::Real()),
         repository_(options_.model_repository, LoadOptionsOf(options_, pool_)) {}
 
-  ~Impl() {
+  ~Impl() { Stop(); }
+
+  // Answers what was admitted, then stops the threads. False: an inference hangs, and what it may touch when it returns
+  // must live on.
+  bool Stop() {
     {
       MutexLock lock(housekeeping_mutex_);
       stopping_ = true;
@@ -94,6 +127,7 @@ class Engine::Impl {
     if (housekeeping_.joinable()) housekeeping_.join();
     // Look-ups that are out come back as misses, while the pool and the timer are there to go on with.
     cache_->StopRedis();
+    return pool_.Stop();
   }
 
   Result<void> Start() {
@@ -114,7 +148,8 @@ class Engine::Impl {
       return;
     }
     std::make_shared<Request>(services_, *admitted->tier, std::move(admitted->question), admitted->times,
-                              next_trace_.fetch_add(1, std::memory_order_relaxed), std::move(callback))
+                              next_trace_.fetch_add(1, std::memory_order_relaxed),
+                              Asker{std::move(callback), std::move(request.asker_left)})
         ->Start();
   }
 
@@ -171,6 +206,7 @@ class Engine::Impl {
   }
 
   void AddGauges();
+  void NoteBrownOut();
   void KeepHouse();
   void WarmUp();
   // SubjectOf(model).version of each model that answers.
@@ -189,6 +225,8 @@ class Engine::Impl {
   Market market_;
   SingleFlight flights_;
   LastKnownGood known_good_;
+  Popularity popularity_;
+  BrownOut brown_out_;
   std::atomic<std::uint64_t> next_trace_;
   RequestServices services_;
   DeadlineTimer timer_;
@@ -204,6 +242,9 @@ class Engine::Impl {
 };
 
 void Engine::Impl::AddGauges() {
+  AddPoolMetrics(registry_, pool_);
+  registry_.AddGauge("punctual_brown_out_level", "What is off for want of CPU: 1 audits, 2 writes to Redis, 3 to disk",
+                     {}, [this] { return static_cast<double>(brown_out_.level()); });
   registry_.AddGauge("punctual_queued_inferences", "Inferences waiting for a worker", {},
                      [this] { return static_cast<double>(pool_.queued()); });
   AddCacheMetrics(registry_, *cache_);
@@ -217,6 +258,8 @@ void Engine::Impl::AddGauges() {
 
 void Engine::Impl::KeepHouse() {
   NameThisThread("housekeeping");
+  int round = 0;
+  CpuWatch cpu;
   TimePoint next_update = Clock::Real().Now() + kHousekeeping;
   TimePoint next_reload =
       options_.reload_poll > Duration::zero() ? Clock::Real().Now() + options_.reload_poll : TimePoint::max();
@@ -229,13 +272,31 @@ void Engine::Impl::KeepHouse() {
     }
     const TimePoint now = Clock::Real().Now();
     if (now >= next_update) {
-      reserve_.Update();
+      pool_.CheckHung(now);
+      for (const auto& [name, entry] : *repository_.Models())
+        if (entry.served != nullptr) entry.served->cost().Update();
+      if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next_update)) NoteBrownOut();
+      if (++round % kSlowHousekeeping == 0) {
+        reserve_.Update();
+        popularity_.Age();
+      }
       next_update = now + kHousekeeping;
     }
     if (now >= next_reload) {
       Reload();
       next_reload = Clock::Real().Now() + options_.reload_poll;
     }
+  }
+}
+
+void Engine::Impl::NoteBrownOut() {
+  if (!options_.on_notice) return;
+  switch (brown_out_.level()) {
+    case BrownOutLevel::kNone: return options_.on_notice("CPU: there is enough again; everything is on");
+    case BrownOutLevel::kNoAudits: return options_.on_notice("CPU: is short; audits are off");
+    case BrownOutLevel::kNoRedisWrites: return options_.on_notice("CPU: is short; audits and writes to Redis are off");
+    case BrownOutLevel::kNoDiskWrites:
+      return options_.on_notice("CPU: is short; audits and writes to Redis and the disk are off");
   }
 }
 
@@ -267,6 +328,7 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
     ModelStatus status;
     status.name = name;
     status.error = entry.error;
+    status.student_error = entry.student_error;
     if (entry.served != nullptr) {
       const ServedModel& model = *entry.served;
       status.version = model.identity()->version;
@@ -274,7 +336,10 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       status.backend = model.manifest().backend;
       status.device = model.manifest().device;
       status.runs_inline = model.runs_inline();
-      status.expected = model.expected();
+      status.typical = model.cost().typical();
+      status.expected = model.cost().high();
+      status.health = model.health().Summary();
+      if (entry.student != nullptr) status.student = entry.student->identity()->model;
       status.semantic = SemanticText(model);
       for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
       for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
@@ -298,8 +363,14 @@ EngineStats Engine::Impl::Stats() const {
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::Engine(Engine&&) noexcept = default;
-Engine& Engine::operator=(Engine&&) noexcept = default;
-Engine::~Engine() = default;
+Engine& Engine::operator=(Engine&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+Engine::~Engine() {
+  // An inference that hangs may return some day: rather a leak than a crash then.
+  if (impl_ != nullptr && !impl_->Stop()) static_cast<void>(impl_.release());
+}
 
 Result<Engine> Engine::Open(EngineOptions options) {
   if (options.model_repository.empty())

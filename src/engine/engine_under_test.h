@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "punctual/engine.h"
@@ -38,6 +41,8 @@ class EngineTest : public ::testing::Test {
     options_.styles = {{"day", "m"}};
     options_.users = {{"u1", "premium", "day"}, {"u2", "patient", "day"}};
     options_.workers = 2;
+    options_.brown_out = false;                      // tests run on machines that are busy with tests
+    options_.hung_after = std::chrono::minutes(10);  // and the gated backend holds inferences for as long as it likes
   }
   void AddLinear(const std::string& version = "1", double weight = 1, const std::string& more = "") {
     // Loading takes seconds under a sanitizer on a busy machine: books must not be too old by then.
@@ -47,6 +52,21 @@ class EngineTest : public ::testing::Test {
   // Each inference waits for the gate, on the worker pool.
   void AddGated() { AddLinear("1", 1, "backend = \"gated\"\n"); }
   Engine Open() { return Engine::Open(options_).value(); }
+
+  template <class Condition>
+  static bool Eventually(Condition condition) {
+    for (int i = 0; i < 4000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  static std::future<Result<Prediction>> AskAsync(Engine& engine, PredictRequest request) {
+    auto promise = std::make_shared<std::promise<Result<Prediction>>>();
+    engine.PredictAsync(std::move(request),
+                        [promise](Result<Prediction> answer) { promise->set_value(std::move(answer)); });
+    return promise->get_future();
+  }
 
   static PredictRequest Of(const std::string& symbol, const std::string& user = "u2") {
     PredictRequest request;

@@ -23,6 +23,14 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Ti
                                          "Answers that were ready within their budget", {{"tier", tier.name}});
     cells.elapsed = &registry.AddHistogram(
         "punctual_answer_seconds", "From a request's last byte until its answer was ready", {{"tier", tier.name}});
+    cells.queued = &registry.AddHistogram("punctual_queue_seconds", "How long inferences waited for a worker",
+                                          {{"tier", tier.name}});
+    cells.late = &registry.AddHistogram("punctual_lateness_seconds", "By how much answers passed their budget",
+                                        {{"tier", tier.name}});
+    for (int s = 0; s < kSourceCount; ++s)
+      cells.slack[static_cast<std::size_t>(s)] =
+          &registry.AddHistogram("punctual_slack_seconds", "What was left of the budget when the answer was ready",
+                                 {{"tier", tier.name}, {"source", std::string(SourceName(static_cast<Source>(s)))}});
     tiers_.push_back(cells);
   }
   for (std::size_t code = 1; code < refused_.size(); ++code)
@@ -43,11 +51,13 @@ CacheLookUps EngineMetrics::LookUps(CacheLayer layer) const {
           count(LookUpResult::kError), count(LookUpResult::kSkipped)};
 }
 
-void EngineMetrics::CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time) {
+void EngineMetrics::CountAnswer(const Tier& tier, Source source, Duration elapsed, Duration budget) {
   OfTier& cells = tiers_[tier.index];
   cells.answers[static_cast<std::size_t>(source)]->Add();
   cells.elapsed->Record(elapsed);
-  if (in_time) cells.in_time->Add();
+  if (elapsed > budget) return cells.late->Record(elapsed - budget);
+  cells.in_time->Add();
+  cells.slack[static_cast<std::size_t>(source)]->Record(budget - elapsed);
 }
 
 void EngineMetrics::CountRefused(Code code) {

@@ -24,7 +24,9 @@ class EngineMetrics {
  public:
   EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers);
 
-  void CountAnswer(const Tier& tier, Source source, Duration elapsed, bool in_time);
+  void CountAnswer(const Tier& tier, Source source, Duration elapsed, Duration budget);
+  // How long an inference waited for a worker.
+  void CountQueued(const Tier& tier, Duration queued) { tiers_[tier.index].queued->Record(queued); }
   void CountUnanswered(const Tier& tier) { tiers_[tier.index].unanswered->Add(); }
   void CountRefused(Code code);
   void CountLookUp(CacheLayer layer, LookUpResult result) {
@@ -45,6 +47,9 @@ class EngineMetrics {
     telemetry::Counter* unanswered = nullptr;
     telemetry::Counter* in_time = nullptr;
     telemetry::DurationHistogram* elapsed = nullptr;
+    telemetry::DurationHistogram* queued = nullptr;
+    telemetry::DurationHistogram* late = nullptr;  // by how much, of those that were
+    std::array<telemetry::DurationHistogram*, kSourceCount> slack{};
   };
   struct OfModel {
     telemetry::DurationHistogram* inference = nullptr;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/student.h"
+
 namespace punctual {
 
 namespace {
@@ -128,7 +130,9 @@ Result<Question> Ask(PredictRequest& request, const User& user, const QuestionCo
     return Invalid("symbol: is missing; give a symbol, or books in \"market\", or tensors in \"inputs\"");
   if (!request.symbol.empty()) PUNCTUAL_TRY(ValidateSymbol(request.symbol));
   Question question;
-  PUNCTUAL_ASSIGN(question.model, context.repository.Find(request.model.empty() ? *user.model : request.model));
+  PUNCTUAL_ASSIGN(Answerers who, context.repository.Find(request.model.empty() ? *user.model : request.model));
+  question.model = std::move(who.model);
+  question.student = std::move(who.student);
   question.symbol = std::move(request.symbol);
   if (!request.inputs.empty()) {
     question.about = Question::About::kTensors;
@@ -174,8 +178,9 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
   return keys.OfCodes(model.digest(), kind, question.about == Question::About::kState, codes);
 }
 
-Result<Outputs> Compute(const Question& question) {
-  const ServedModel& model = *question.model;
+namespace {
+
+Result<Outputs> ComputeBy(const ServedModel& model, const Question& question) {
   return model.Infer([&](Session& session) -> Result<void> {
     if (question.about == Question::About::kTensors) {
       PUNCTUAL_TRY(ServedModel::FillTensors(session, question.inputs));
@@ -187,6 +192,25 @@ Result<Outputs> Compute(const Question& question) {
       for (std::size_t i = 0; i < codes->input_count(); ++i) codes->Canonicalise(i, FloatsOf(session.input(i)));
     return {};
   });
+}
+
+}  // namespace
+
+Result<Outputs> Compute(const Question& question) { return ComputeBy(*question.model, question); }
+
+Result<Outputs> ComputeByStudent(const Question& question, TimePoint now) {
+  const ServedModel& student = *question.student;
+  if (question.about == Question::About::kTensors) {
+    if (!HaveSameInputs(*question.model, student))
+      return Fail(Code::kFailedPrecondition, "the student takes other tensors");
+  } else {
+    // The model may need more books than there are, the student perhaps not.
+    if (question.window.size() < student.features()->history())
+      return Fail(Code::kFailedPrecondition, "there are too few books for the student");
+    if (now - question.window.newest().arrived > question.model->manifest().max_age)
+      return Fail(Code::kFailedPrecondition, "the newest book is too old");
+  }
+  return ComputeBy(student, question);
 }
 
 }  // namespace punctual

@@ -18,9 +18,10 @@ struct Question {
 
   About about = About::kState;
   std::shared_ptr<const ServedModel> model;
-  std::string symbol;               // may be empty unless about the state
-  Window window;                    // of the state, or the books of the request
-  std::vector<NamedTensor> inputs;  // tensors, in the order of the model's inputs
+  std::shared_ptr<const ServedModel> student;  // null: the model has none
+  std::string symbol;                          // may be empty unless about the state
+  Window window;                               // of the state, or the books of the request
+  std::vector<NamedTensor> inputs;             // tensors, in the order of the model's inputs
   // What the model's answer would be kept under; none if it cannot be computed now.
   std::optional<CacheKey> key;
   // Why it cannot be computed now (a window that is not full, books that are too old): the rungs below may still
@@ -42,8 +43,11 @@ Result<Question> Ask(PredictRequest& request, const User& user, const QuestionCo
 // errors of the features. REQUIRES: question.key, and that the model has such codes.
 Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, const KeyMaker& keys);
 
-// Computes the answer on the calling thread. The errors of ServedModel::Infer, and those of the features.
+// Computes the model's answer on the calling thread. The errors of ServedModel::Infer, and those of the features.
 // REQUIRES: question.key.
 Result<Outputs> Compute(const Question& question);
+// The student's answer. kFailedPrecondition: it cannot be asked this (tensors of other inputs, too few books, books
+// that are too old); else the same errors. REQUIRES: question.student.
+Result<Outputs> ComputeByStudent(const Question& question, TimePoint now);
 
 }  // namespace punctual

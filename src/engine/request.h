@@ -1,6 +1,9 @@
 // One admitted request on its way down the ladder: does what the ladder says, tells it what came of it, and calls back
 // once. Events come from the asker's thread, a worker, another request's thread (single flight) and the timer; the
 // ladder itself is behind a lock of this request's own, held for its transitions alone.
+//
+// request.cc walks the ladder and gives the answer; request_cache.cc has the rungs of the cache, request_model.cc those
+// that compute.
 #pragma once
 
 #include <atomic>
@@ -8,9 +11,11 @@
 #include <optional>
 #include <string>
 
+#include "answer/brown_out.h"
 #include "answer/deadline_timer.h"
 #include "answer/ladder.h"
 #include "answer/last_known_good.h"
+#include "answer/popularity.h"
 #include "answer/worker_pool.h"
 #include "cache/single_flight.h"
 #include "cache/tiered_cache.h"
@@ -27,6 +32,8 @@ struct RequestServices {
   WorkerPool& pool;
   DeadlineTimer& timer;
   LastKnownGood& known_good;
+  Popularity& popularity;
+  const BrownOut& brown_out;
   EngineMetrics& metrics;
   const std::function<void(const std::string&)>& on_notice;  // may be empty
 };
@@ -38,19 +45,35 @@ struct RequestTimes {
   TimePoint answer_by;
 };
 
-class Request final : public TimerTarget, public PoolTask, public std::enable_shared_from_this<Request> {
+// Who is to be called, and whether there still is anyone to call.
+struct Asker {
+  PredictCallback callback;
+  std::shared_ptr<const std::atomic<bool>> left;  // null: never leaves
+};
+
+// The exchange's time of a book where known, else when it was received.
+std::int64_t AsOfTime(const BookSnapshot& book);
+
+class Request final : public TimerTarget,
+                      public PoolTask,
+                      public FlightMember,
+                      public std::enable_shared_from_this<Request> {
  public:
   Request(RequestServices& services, const Tier& tier, Question question, RequestTimes times, std::uint64_t trace,
-          PredictCallback callback);
+          Asker asker);
 
   // Begins. May call back before it returns.
-  void Start() { Handle(LadderEvent::kStart, Source::kModel, {}); }
+  void Start();
 
   void OnTimeUp() override;
   bool finished() const override { return finished_.load(std::memory_order_relaxed); }
-  // Computes, on a worker of the pool.
+
   void Run(std::span<const std::shared_ptr<PoolTask>> others) override;
   void Drop(DropReason reason) override;
+  void OnHung() override;
+
+  void OnLanded(const Result<CachedAnswer>& landed) override;
+  void OnFollowed(const FlightMember& follower) override;
 
  private:
   // What a rung gave: an answer with what it is about, or why there is none.
@@ -72,19 +95,23 @@ class Request final : public TimerTarget, public PoolTask, public std::enable_sh
   RungReport TryCoalesced();
   RungReport TryRedis();
   RungReport TryModel();
+  RungReport TryStudent();
   RungReport TryStale();
   RungReport TrySignal();
 
-  // An answer to this very question, from cache, flight or model.
-  RungReport Exact(Source rung, Outputs outputs) const;
+  // An answer about this very question's books or tensors, by `identity`.
+  RungReport Fresh(Source rung, Outputs outputs, std::shared_ptr<const ModelIdentity> identity) const;
+  // That of the model itself, from cache, flight or model. Whoever computed it: the same bytes may have answered under
+  // another version's number.
+  RungReport Exact(Source rung, Outputs outputs) const {
+    return Fresh(rung, std::move(outputs), question_.model->identity());
+  }
   static RungReport Missed(Source rung, std::string reason = "") {
     RungReport report;
     report.rung = rung;
     report.reason = std::move(reason);
     return report;
   }
-  // The flight that this one joined came down.
-  void OnLanded(const Result<CachedAnswer>& landed);
   void OnRedis(RedisLookUp result, const CachedAnswer* answer);
   // The key for the layers: of the question itself or, of a model that reads codes, of its codes. None: it cannot be
   // computed.
@@ -95,37 +122,61 @@ class Request final : public TimerTarget, public PoolTask, public std::enable_sh
   Duration ExpectedToCompute() const;
   // Whether asking Redis is expected to be quicker than computing; if not, keeping it there is as idle.
   bool RedisIsQuicker() const { return services_.cache.redis_expected() < ExpectedToCompute(); }
-  class AuditTask;
   // Computes in the background what an approximate answer should have been.
   void Audit(const Outputs& given);
 
+  Job JobFor(std::size_t tier);
+  // Computes although the asker goes without: to find out what the model is worth now.
+  void Probe();
   // Runs the model on this thread, keeps what it gives and tells those who wait for it.
   RungReport ComputeAndKeep();
+  // What a run says about the model's cost and health.
+  void Judge(const Result<Outputs>& outputs, Duration took);
   void Keep(const CachedAnswer& answer);
   // What is waiting for us to land, if we lead; whoever takes it lands it or, by dropping it, gives it up.
   FlightLead TakeLead() {
     MutexLock lock(mutex_);
     return std::move(lead_);
   }
+  bool AskerLeft() const { return asker_left_ != nullptr && asker_left_->load(std::memory_order_relaxed); }
 
+  // Of an exact answer about the state: what `stale` may give from now on.
+  void RememberGood(const RungReport& report);
   void Finish(RungReport report);
   void GiveUp();
+  // The request is over: what of it waits for a worker need not run, unless others wait for it.
+  void LeavePool();
 
   RequestServices& services_;
   const Tier& tier_;
   const Question question_;
   const RequestTimes times_;
+  const TimePoint leave_by_;  // answer-by, less what the student takes
   const std::uint64_t trace_;
-  PredictCallback callback_;  // called by whoever ends the ladder
-  // Set by the rung that first needs them; rungs are tried one after the other.
+  const std::uint64_t about_hash_;  // for the popularity of what is asked
+  PredictCallback callback_;        // called by whoever ends the ladder
+  const std::shared_ptr<const std::atomic<bool>> asker_left_;
+  // Set by the rung that first needs them, at the latest before a worker is asked.
   std::optional<CacheKey> layer_key_, cell_key_;
   bool has_layer_key_ = false, has_cell_key_ = false;
+  std::uint32_t worth_ = 1;  // askings of the same lately
+  // Of this request's own run; written before the ladder is told of it.
+  std::optional<Duration> queued_, inference_;
+  TimePoint submitted_{};
   std::atomic<bool> finished_ = false;
   std::atomic<bool> found_in_redis_ = false;
+  std::atomic<bool> in_pool_ = false, probing_ = false;
+  // A run that hangs may return while that is being found out.
+  enum class RunState : std::uint8_t { kUnknown, kHangs, kReturned };
+  std::atomic<RunState> run_state_ = RunState::kUnknown;
   Mutex mutex_;
   FlightLead lead_ GUARDED_BY(mutex_);
   LadderState ladder_ GUARDED_BY(mutex_);
   std::string reason_ GUARDED_BY(mutex_);  // why the model did not answer
+  // Of those who wait for our landing: how many, the best of their tiers, the first of their times.
+  std::uint32_t followers_ GUARDED_BY(mutex_) = 0;
+  std::size_t followers_tier_ GUARDED_BY(mutex_) = 0;
+  TimePoint followers_deadline_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace punctual

@@ -10,8 +10,8 @@ namespace punctual {
 namespace {
 
 constexpr Duration kLongest = std::chrono::hours(24 * 365);
-constexpr Source kRungs[] = {Source::kL1, Source::kL2,    Source::kSemantic, Source::kCoalesced,
-                             Source::kL3, Source::kModel, Source::kStale,    Source::kSignal};
+constexpr Source kRungs[] = {Source::kL1,    Source::kL2,      Source::kSemantic, Source::kCoalesced, Source::kL3,
+                             Source::kModel, Source::kStudent, Source::kStale,    Source::kSignal};
 
 void ReadLadder(ConfigTable& root, Manifest& manifest) {
   if (!root.Has("ladder")) return;
@@ -23,7 +23,8 @@ void ReadLadder(ConfigTable& root, Manifest& manifest) {
         std::find_if(std::begin(kRungs), std::end(kRungs), [&](Source s) { return SourceName(s) == name; });
     if (rung == std::end(kRungs))
       return root.Refuse(
-          "ladder", "\"" + name + "\" is not a rung; rungs are l1, l2, semantic, coalesced, l3, model, stale, signal");
+          "ladder",
+          "\"" + name + "\" is not a rung; rungs are l1, l2, semantic, coalesced, l3, model, student, stale, signal");
     if (std::find(manifest.ladder.begin(), manifest.ladder.end(), *rung) != manifest.ladder.end())
       return root.Refuse("ladder", "\"" + name + "\" stands there twice");
     manifest.ladder.push_back(*rung);
@@ -54,6 +55,23 @@ void FitLadderToSemantic(ConfigTable& root, Manifest& manifest) {
     return root.Refuse("ladder", "must have the rung \"semantic\", or else there should be no table [semantic]");
   manifest.ladder.insert(std::find(manifest.ladder.begin(), manifest.ladder.end(), Source::kCoalesced),
                          Source::kSemantic);
+}
+
+// The rung of the student is there if the manifest names one, and only then: right below the model, unless the ladder
+// says otherwise.
+void FitLadderToStudent(ConfigTable& root, Manifest& manifest) {
+  if (manifest.student.empty() != manifest.HasRung(Source::kStudent)) {
+    if (std::find(manifest.ladder.begin(), manifest.ladder.end(), Source::kStudent) <
+        std::find(manifest.ladder.begin(), manifest.ladder.end(), Source::kModel))
+      root.Refuse("ladder", "\"student\" must stand after \"model\"");
+    return;
+  }
+  if (manifest.student.empty())
+    return root.Refuse("ladder", "has the rung \"student\"; name the student: student = \"MODEL\"");
+  if (root.Has("ladder"))
+    return root.Refuse("ladder", "must have the rung \"student\", or else there should be no key student");
+  manifest.ladder.insert(std::find(manifest.ladder.begin(), manifest.ladder.end(), Source::kModel) + 1,
+                         Source::kStudent);
 }
 
 void ReadFeatures(ConfigTable& table, Manifest& manifest) {
@@ -109,12 +127,14 @@ Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
   root.Get("variant", manifest.variant);
   if (manifest.variant != "fp32" && manifest.variant != "bf16") root.Refuse("variant", "must be \"fp32\" or \"bf16\"");
   ReadLadder(root, manifest);
+  root.Get("student", manifest.student);
   root.GetMs("max_age_ms", manifest.max_age, Duration(1), kLongest);
   root.GetMs("signal_max_age_ms", manifest.signal_max_age, Duration(0), kLongest);
   if (auto cache = root.Table("cache")) cache->GetMs("ttl_ms", manifest.cache_ttl, Duration(0), kLongest);
   if (auto features = root.Table("features")) ReadFeatures(*features, manifest);
   if (auto semantic = root.Table("semantic")) ReadSemantic(*semantic, manifest);
   FitLadderToSemantic(root, manifest);
+  FitLadderToStudent(root, manifest);
   for (ConfigTable& table : root.Tables("outputs")) {
     OutputDeclaration output;
     table.Get("name", output.name);

@@ -39,6 +39,7 @@ struct Manifest {
   // In order of preference; see answer/ladder.h.
   std::vector<Source> ladder = {Source::kL1,    Source::kL2,    Source::kCoalesced, Source::kL3,
                                 Source::kModel, Source::kStale, Source::kSignal};
+  std::string student;  // the repository's simpler model of the same question (model/student.h); empty: none
   Duration max_age = std::chrono::seconds(5);  // no answer is about older books
   Duration signal_max_age{};                   // older signals are not given; 0: they are, whatever their age
   Duration cache_ttl = std::chrono::seconds(300);

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "model/student.h"
+
 namespace punctual {
 
 namespace fs = std::filesystem;
@@ -138,11 +140,34 @@ Result<int> Repository::Reload() {
       fingerprints_.erase(name);
       ++changes;
     }
-  if (changes != 0) view_.Set(std::move(view));
+  if (changes == 0) return 0;
+  FindStudents(*view);
+  view_.Set(std::move(view));
   return changes;
 }
 
-Result<std::shared_ptr<const ServedModel>> Repository::Find(std::string_view name) const {
+void Repository::FindStudents(View& view) {
+  for (auto& [name, entry] : view) {
+    entry.student = nullptr;
+    entry.student_error.clear();
+    if (entry.served == nullptr || entry.served->manifest().student.empty()) continue;
+    const std::string& student = entry.served->manifest().student;
+    const auto found = view.find(student);
+    Result<void> fits;
+    if (found == view.end())
+      fits = Fail(Code::kNotFound, "is not in the repository");
+    else if (found->second.served == nullptr)
+      fits = Fail(Code::kFailedPrecondition, "could not be loaded");
+    else
+      fits = CheckStudent(*entry.served, *found->second.served);
+    if (fits.has_value())
+      entry.student = found->second.served;
+    else
+      entry.student_error = "student: model \"" + student + "\" " + fits.error().message;
+  }
+}
+
+Result<Answerers> Repository::Find(std::string_view name) const {
   const std::shared_ptr<const View> view = view_.Get();
   const auto found = view->find(name);
   if (found == view->end()) {
@@ -154,7 +179,7 @@ Result<std::shared_ptr<const ServedModel>> Repository::Find(std::string_view nam
   if (found->second.served == nullptr)
     return Fail(Code::kFailedPrecondition,
                 "model: \"" + std::string(name) + "\" could not be loaded: " + found->second.error);
-  return found->second.served;
+  return Answerers{found->second.served, found->second.student};
 }
 
 }  // namespace punctual

@@ -16,8 +16,16 @@ namespace punctual {
 
 struct RepositoryEntry {
   std::string name;
-  std::shared_ptr<const ServedModel> served;  // null: none could be loaded
-  std::string error;                          // why the newest files were refused; empty: they were not
+  std::shared_ptr<const ServedModel> served;   // null: none could be loaded
+  std::string error;                           // why the newest files were refused; empty: they were not
+  std::shared_ptr<const ServedModel> student;  // that its manifest names; null: none that can be used
+  std::string student_error;                   // why not; empty: it can be, or none is named
+};
+
+// Who answers a question.
+struct Answerers {
+  std::shared_ptr<const ServedModel> model;
+  std::shared_ptr<const ServedModel> student;  // may be null
 };
 
 // Thread-safe. Find never waits for a Reload.
@@ -31,13 +39,14 @@ class Repository {
   // served stays. Returns how many models were loaded, dropped or refused anew.
   Result<int> Reload();
   // kNotFound: no such model; kFailedPrecondition: it could not be loaded, with the reason.
-  Result<std::shared_ptr<const ServedModel>> Find(std::string_view name) const;
+  Result<Answerers> Find(std::string_view name) const;
   std::shared_ptr<const View> Models() const { return view_.Get(); }
 
  private:
   // Name, size and time of change of what is in the folder: when it is as before, nothing is read.
   static std::string Fingerprint(const std::string& folder);
   RepositoryEntry LoadModel(const std::string& name, const RepositoryEntry* before) const;
+  static void FindStudents(View& view);
 
   const std::string path_;
   const LoadOptions options_;

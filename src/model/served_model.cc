@@ -16,6 +16,9 @@ constexpr int kCalibrationRounds = 5;
 constexpr int kCalibrationRuns = 100;
 constexpr Duration kCalibrationTime = std::chrono::milliseconds(30);
 constexpr int kCalibrationWarmUp = 5;
+// A run of more than so many times its p99, and so much more, is a fault of the model and not of the machine.
+constexpr int kFarOver = 10;
+constexpr Duration kFarOverAtLeast = std::chrono::milliseconds(20);
 
 Digest DigestOfText(const std::string& text) { return DigestOf(std::as_bytes(std::span(text))); }
 
@@ -156,14 +159,19 @@ Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
     return {};
   };
   PUNCTUAL_TRY(add());
-  PUNCTUAL_ASSIGN(expected_, Calibrate(*slots_[0]->session));
-  runs_inline_ = options.inline_sessions > 0 && expected_ < options.inline_below;
-  const std::size_t sessions = options.pool_sessions + (runs_inline_ ? options.inline_sessions : 0);
+  PUNCTUAL_ASSIGN(const Histogram calibration, Calibrate(*slots_[0]->session));
+  cost_->Seed(calibration);
+  const Duration p99 = calibration.Quantile(0.99);
+  far_over_ = kFarOver * p99 + kFarOverAtLeast;
+  inline_below_ = options.inline_below;
+  quick_ = options.caller_sessions > 0 && p99 <= kQuick;
+  cheap_ = quick_ && p99 < inline_below_;
+  const std::size_t sessions = options.pool_sessions + (quick_ ? options.caller_sessions : 0);
   while (slots_.size() < sessions) PUNCTUAL_TRY(add());
   return {};
 }
 
-Result<Duration> ServedModel::Calibrate(Session& session) const {
+Result<Histogram> ServedModel::Calibrate(Session& session) const {
   const Window window = features_ ? CalibrationWindow(*features_) : Window();
   const auto infer = [&]() -> Result<void> {
     if (features_) {
@@ -172,7 +180,7 @@ Result<Duration> ServedModel::Calibrate(Session& session) const {
     }
     return session.Run();
   };
-  Duration best = Duration::max();
+  Histogram best;
   for (int run = 0; run < kCalibrationWarmUp; ++run) PUNCTUAL_TRY(infer());
   for (int round = 0; round < kCalibrationRounds; ++round) {
     Histogram histogram;
@@ -184,7 +192,7 @@ Result<Duration> ServedModel::Calibrate(Session& session) const {
       end = std::chrono::steady_clock::now();
       histogram.Record(end - start);
     }
-    best = std::min(best, histogram.Quantile(0.99));
+    if (round == 0 || histogram.Quantile(0.99) < best.Quantile(0.99)) best = histogram;
   }
   return best;
 }

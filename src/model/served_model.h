@@ -1,5 +1,5 @@
-// One loaded version of a model, with all that answering from it needs. Immutable (its sessions are taken in turn);
-// shared by the requests that began with it. Thread-safe.
+// One loaded version of a model, with all that answering from it needs. Immutable but for its sessions, which are taken
+// in turn, and what is known of its cost and health; shared by the requests that began with it. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,8 @@
 
 #include "base/digest.h"
 #include "model/backend.h"
+#include "model/health.h"
+#include "model/inference_cost.h"
 #include "model/input_codes.h"
 #include "model/input_grid.h"
 #include "model/manifest.h"
@@ -21,9 +23,9 @@
 namespace punctual {
 
 struct LoadOptions {
-  std::size_t pool_sessions = 1;     // inferences that may run at once on the worker pool
-  std::size_t inline_sessions = 0;   // and besides on callers' own threads, for cheap models
-  Duration inline_below{};           // cheap: p99 of one inference below this
+  std::size_t pool_sessions = 1;     // inferences that may run at once on the worker pool, those that hang included
+  std::size_t caller_sessions = 0;   // and besides on callers' own threads, for models up to kQuick
+  Duration inline_below{};           // an inference that takes less runs where it is asked for
   std::size_t longest_window = 128;  // snapshots that the market keeps
 };
 
@@ -55,9 +57,16 @@ class ServedModel {
   // The cells whose inputs may share an answer, and the watch over that, if its manifest asks for approximate ones.
   const InputGrid* input_grid() const { return input_grid_ ? &*input_grid_ : nullptr; }
   ShadowAudit* audit() const { return audit_.get(); }
-  bool runs_inline() const { return runs_inline_; }
-  // p99 of one inference, measured at load, features included.
-  Duration expected() const { return expected_; }
+  // What one inference takes, features included: measured at load, and ever since.
+  InferenceCost& cost() const { return *cost_; }
+  ModelHealth& health() const { return *health_; }
+  // Far over what it should take, as at load: that is a fault.
+  Duration far_over() const { return far_over_; }
+  // Cheaper than a hand-over to a worker, at load and lately.
+  bool runs_inline() const { return cheap_ && cost_->typical() < inline_below_; }
+  // Of one inference at load, the longest that may run on a caller's thread as another model's student.
+  static constexpr Duration kQuick = std::chrono::milliseconds(1);
+  bool quick() const { return quick_; }
 
   // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
   // free (more threads at once than sessions); kInternal: the backend failed or an output is not finite; else fill's
@@ -96,7 +105,8 @@ class ServedModel {
   Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
   Result<void> BindSemantic(const ModelFiles& files);
   Result<void> MakeSessions(const LoadOptions& options);
-  Result<Duration> Calibrate(Session& session) const;
+  // The best round's runs.
+  Result<Histogram> Calibrate(Session& session) const;
   Error NoFreeSession() const;
   Result<Outputs> TakeOutputs(const Session& session) const;
 
@@ -113,8 +123,11 @@ class ServedModel {
   std::optional<InputCodes> input_codes_;
   std::optional<InputGrid> input_grid_;
   std::unique_ptr<ShadowAudit> audit_;
-  bool runs_inline_ = false;
-  Duration expected_{};
+  // Change while the model serves, by themselves.
+  const std::unique_ptr<InferenceCost> cost_ = std::make_unique<InferenceCost>();
+  const std::unique_ptr<ModelHealth> health_ = std::make_unique<ModelHealth>();
+  Duration far_over_{}, inline_below_{};
+  bool cheap_ = false, quick_ = false;
   std::vector<std::unique_ptr<Slot>> slots_;
 };
 

@@ -16,6 +16,7 @@ struct Tier {
   std::string name;
   Duration budget{};
   std::size_t index = 0;  // in UserDirectory::tiers(), by rising budget
+  double weight = 1;      // share of the worker pool under overload
 };
 
 struct User {

@@ -132,6 +132,8 @@ void AppendPrediction(std::string& out, const Prediction& prediction) {
   if (prediction.age) AppendField(out, "age_ms", RoundedMs(*prediction.age));
   AppendField(out, "deadline_ms", RoundedMs(prediction.budget));
   AppendField(out, "elapsed_ms", RoundedMs(prediction.elapsed));
+  if (prediction.queued) AppendField(out, "queue_ms", RoundedMs(*prediction.queued));
+  if (prediction.inference) AppendField(out, "inference_ms", RoundedMs(*prediction.inference));
   AppendTrace(out, prediction.trace);
   out += '}';
 }
@@ -156,7 +158,11 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     AppendField(out, "serving", !model.version.empty());
     if (!model.error.empty()) AppendField(out, "error", model.error);
     AppendField(out, "runs_inline", model.runs_inline);
+    AppendField(out, "typical_us", Microseconds(model.typical));
     AppendField(out, "expected_us", Microseconds(model.expected));
+    if (!model.health.empty()) AppendField(out, "left_alone", model.health);
+    if (!model.student.empty()) AppendField(out, "student", model.student);
+    if (!model.student_error.empty()) AppendField(out, "student_error", model.student_error);
     AppendTexts(out, "inputs", model.inputs);
     AppendTexts(out, "outputs", model.outputs);
     if (!model.semantic.empty()) AppendField(out, "semantic", model.semantic);

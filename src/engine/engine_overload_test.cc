@@ -1,0 +1,160 @@
+// What an engine does when the model has no time, fails, hangs, or is not wanted any more.
+#include <gmock/gmock.h>
+
+#include "engine/engine_under_test.h"
+
+namespace punctual {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+class EngineOverloadTest : public EngineTest {
+ protected:
+  // Model "m" as AddGated(), with the student "s", which weighs its input otherwise.
+  void AddGatedWithStudent() {
+    repository_.AddModel("s", "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n"), test::LinearModel(2, 3, 2));
+    AddLinear("1", 1, "backend = \"gated\"\nstudent = \"s\"\n");
+  }
+  static PredictRequest Books(double ask_size, const std::string& user = "u2") {
+    PredictRequest request;
+    request.user = user;
+    request.market = {Book(1, ask_size)};
+    return request;
+  }
+  // The model fails for x <= 0.
+  static PredictRequest Log(float x) { return Tensors({x, 1}, {1, 2}); }
+  void AddLog(const std::string& more = "") {
+    repository_.AddModel("m", "1", more + "ladder = [\"model\"]\n", test::LogModel(2));
+  }
+};
+
+TEST_F(EngineOverloadTest, TheStudentAnswersWhenTimeIsShort) {
+  AddGatedWithStudent();
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].student_error;
+  gate_.Close();
+  PredictRequest request = Books(2);
+  request.budget = milliseconds(100);
+  const Prediction answer = engine.Predict(std::move(request)).value();
+  gate_.Open();
+  EXPECT_EQ(answer.source, Source::kStudent);
+  EXPECT_TRUE(answer.degraded);
+  EXPECT_FALSE(answer.approximate);
+  EXPECT_EQ(answer.identity->model, "s");
+  EXPECT_THAT(answer.reason, HasSubstr("had not answered"));
+  EXPECT_TRUE(answer.as_of.has_value());
+  ExpectLinear(answer, 2, 2);
+}
+
+TEST_F(EngineOverloadTest, AModelThatWouldNotBeReadyIsNotWaitedFor) {
+  gate_.SetPace(milliseconds(100));
+  AddGatedWithStudent();
+  Engine engine = Open();
+  PredictRequest request = Books(2);
+  request.budget = milliseconds(50);
+  const Prediction answer = engine.Predict(std::move(request)).value();
+  EXPECT_EQ(answer.source, Source::kStudent);
+  EXPECT_THAT(answer.reason, HasSubstr("would not have been ready in time"));
+  // Who has the time gets the model.
+  EXPECT_EQ(engine.Predict(Books(3)).value().source, Source::kModel);
+}
+
+TEST_F(EngineOverloadTest, AStudentNeedsFewerBooksThanItsModel) {
+  repository_.AddModel("s", "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n"), test::LinearModel(2, 3, 2));
+  repository_.AddModel("m", "1",
+                       "student = \"s\"\nmax_age_ms = 600000\n[features]\ninput = \"book\"\nwindow = 2\nlevels = 2\n"
+                       "columns = [\"imbalance_1\"]\n",
+                       test::LinearModel(2, 3));
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].error << engine.Models()[0].student_error;
+  ASSERT_TRUE(engine.Publish("A", Book(1, 2)).has_value());
+  const Prediction answer = engine.Predict(Of("A")).value();
+  EXPECT_EQ(answer.source, Source::kStudent);
+  EXPECT_THAT(answer.reason, HasSubstr("not full yet"));
+  ASSERT_TRUE(engine.Publish("A", Book(2, 2)).has_value());
+  EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
+}
+
+TEST_F(EngineOverloadTest, AStudentThatDoesNotFitIsReportedAndTheModelServes) {
+  AddLinear("1", 1, "student = \"nobody\"\n");
+  {
+    Engine engine = Open();
+    EXPECT_THAT(engine.Models()[0].student_error, HasSubstr("\"nobody\" is not in the repository"));
+    EXPECT_EQ(engine.Predict(Books(2)).value().source, Source::kModel);
+  }
+  repository_.AddModel("nobody", "1", test::ImbalanceManifest(2), test::LinearModel(2, 4));
+  Engine engine = Open();
+  EXPECT_THAT(engine.Models()[0].student_error, HasSubstr("has other outputs: probabilities FP32 [1,4]"));
+  repository_.AddModel("nobody", "2", test::ImbalanceManifest(2), test::LinearModel(2, 3));
+  engine.Reload();
+  EXPECT_EQ(engine.Models()[0].student_error, "");
+  EXPECT_EQ(engine.Models()[0].student, "nobody");
+}
+
+TEST_F(EngineOverloadTest, AModelThatFailsIsLeftAloneAndTriedAgain) {
+  AddLog();
+  std::atomic<int> noticed = 0;
+  options_.on_notice = [&noticed](const std::string& text) { noticed += text.find("is left alone") != text.npos; };
+  Engine engine = Open();
+  const auto ask = [&engine](float x) { return engine.Predict(Log(x)); };
+  for (int i = 1; i <= 3; ++i) EXPECT_THAT(ask(static_cast<float>(-i)).error().message, HasSubstr("not finite"));
+  EXPECT_EQ(noticed, 1);
+  EXPECT_THAT(ask(1).error().message, HasSubstr("left alone after failures"));
+  EXPECT_THAT(engine.Models()[0].health, HasSubstr("not finite"));
+  float x = 2;
+  EXPECT_TRUE(Eventually([&] { return ask(x += 1).has_value(); }));
+  EXPECT_EQ(engine.Models()[0].health, "");
+}
+
+TEST_F(EngineOverloadTest, AHungInferenceTakesNeitherThePoolNorOthersWithIt) {
+  AddGated();
+  repository_.AddModel("other", "1", test::ImbalanceManifest(2, "backend = \"gated\"\n"), test::LinearModel(2, 3));
+  options_.workers = 1;
+  options_.spare_workers = 1;
+  options_.hung_after = milliseconds(50);
+  Engine engine = Open();
+  gate_.Close();
+  auto hung = AskAsync(engine, Books(2));
+  auto follower = AskAsync(engine, Books(2));
+  EXPECT_THAT(hung.get().error().message, HasSubstr("takes far longer than it should"));
+  EXPECT_THAT(follower.get().error().message, HasSubstr("left alone after failures: an inference hangs"));
+  EXPECT_THAT(engine.Models()[0].health, HasSubstr("an inference hangs"));
+  gate_.Open();  // also for the one that hangs: it returns, and the model is tried again
+  PredictRequest another = Books(3);
+  another.model = "other";
+  EXPECT_EQ(engine.Predict(std::move(another)).value().source, Source::kModel);
+  double size = 10;
+  EXPECT_TRUE(Eventually([&] { return engine.Predict(Books(size += 1)).has_value(); }));
+}
+
+TEST_F(EngineOverloadTest, WhatNobodyWaitsForIsNotComputed) {
+  AddGated();
+  options_.workers = 1;
+  Engine engine = Open();
+  gate_.Close();
+  auto first = AskAsync(engine, Books(2));  // holds the only worker
+  ASSERT_TRUE(Eventually([&] { return engine.Stats().queued == 0; }));
+  const auto left = std::make_shared<std::atomic<bool>>(false);
+  PredictRequest request = Books(3);
+  request.asker_left = left;
+  auto second = AskAsync(engine, std::move(request));
+  left->store(true);
+  gate_.Open();
+  EXPECT_EQ(second.get().error().code, Code::kUnavailable);
+  EXPECT_EQ(first.get().value().source, Source::kModel);
+}
+
+TEST_F(EngineOverloadTest, AnswersSayWhatTheyWaitedForAndComputed) {
+  AddGated();
+  Engine engine = Open();
+  const Prediction computed = engine.Predict(Books(2)).value();
+  ASSERT_TRUE(computed.queued.has_value() && computed.inference.has_value());
+  EXPECT_GE(*computed.inference, milliseconds(3));  // the gated backend's own
+  EXPECT_LE(*computed.queued + *computed.inference, computed.elapsed);
+  const Prediction repeated = engine.Predict(Books(2)).value();
+  EXPECT_FALSE(repeated.queued.has_value() || repeated.inference.has_value());
+}
+
+}  // namespace
+}  // namespace punctual

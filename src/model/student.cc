@@ -1,0 +1,54 @@
+#include "model/student.h"
+
+#include <algorithm>
+
+namespace punctual {
+
+namespace {
+
+bool Same(const std::vector<TensorSpec>& a, const std::vector<TensorSpec>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const TensorSpec& x, const TensorSpec& y) {
+    return x.name == y.name && x.dtype == y.dtype && x.shape == y.shape;
+  });
+}
+
+std::string Names(const std::vector<TensorSpec>& specs) {
+  std::string names;
+  for (const TensorSpec& spec : specs)
+    names += (names.empty() ? "" : ", ") + spec.name + " " + std::string(DTypeName(spec.dtype)) + " " +
+             ShapeText(spec.shape);
+  return names;
+}
+
+Error Unfit(std::string message) { return Fail(Code::kInvalidArgument, std::move(message)); }
+
+}  // namespace
+
+bool HaveSameInputs(const ServedModel& model, const ServedModel& student) {
+  return Same(model.inputs(), student.inputs());
+}
+
+Result<void> CheckStudent(const ServedModel& model, const ServedModel& student) {
+  if (&model == &student) return Unfit("is the model itself");
+  if (!student.quick())
+    return Unfit("takes too long, some " + std::to_string(student.cost().high() / std::chrono::microseconds(1)) +
+                 " us; a student must take at most " +
+                 std::to_string(ServedModel::kQuick / std::chrono::microseconds(1)) +
+                 " us, and engine.inline_threads be above 0");
+  if (!Same(model.outputs(), student.outputs()))
+    return Unfit("has other outputs: " + Names(student.outputs()) + "; they must be " + Names(model.outputs()));
+  if (!model.features()) {
+    if (HaveSameInputs(model, student)) return {};
+    return Unfit("has other inputs: " + Names(student.inputs()) + "; they must be " + Names(model.inputs()));
+  }
+  if (!student.features()) return Unfit("declares no features: it could not be asked about books");
+  if (student.features()->history() > model.features()->history())
+    return Unfit("needs " + std::to_string(student.features()->history()) + " books, more than the " +
+                 std::to_string(model.features()->history()) + " of the model");
+  if (student.features()->levels() > model.features()->levels())
+    return Unfit("needs " + std::to_string(student.features()->levels()) + " levels, more than the " +
+                 std::to_string(model.features()->levels()) + " of the model");
+  return {};
+}
+
+}  // namespace punctual

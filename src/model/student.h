@@ -1,0 +1,16 @@
+// A student: a simpler model of the same question, which answers when there is no time for the model itself.
+#pragma once
+
+#include "model/served_model.h"
+
+namespace punctual {
+
+// Whether `student` can stand in for `model`: the same outputs; from what the model is asked about (books, and no more
+// of them or of their levels than the model needs; or the same tensors); in no more than ServedModel::kQuick, for it
+// runs on threads that others wait for. The error completes the sentence "model NAME ...".
+Result<void> CheckStudent(const ServedModel& model, const ServedModel& student);
+
+// Whether tensors for the one are tensors for the other.
+bool HaveSameInputs(const ServedModel& model, const ServedModel& student);
+
+}  // namespace punctual
