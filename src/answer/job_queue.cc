@@ -25,8 +25,8 @@ DeadlineQueue::Entry JobQueue::EntryOf(const Waiting& waiting, std::uint32_t pla
   return {waiting.job.deadline, waiting.order, waiting.job.expected, waiting.job.worth, place};
 }
 
-bool JobQueue::IsLate(const Waiting& waiting, Duration takes, TimePoint now) {
-  return !waiting.job.keep_if_late && now + takes > waiting.last_deadline;
+bool JobQueue::IsLate(const Waiting& waiting, TimePoint now) {
+  return !waiting.job.keep_if_late && now + waiting.job.expected > waiting.last_deadline;
 }
 
 const JobQueue::Waiting* JobQueue::Find(const PoolTask& task) const {
@@ -53,7 +53,7 @@ Duration JobQueue::WorkBefore(std::size_t tier, TimePoint deadline, TimePoint no
   const DeadlineQueue& queue = tiers_[tier].queue;
   Duration work = queue.WorkUpTo(deadline);
   for (const DeadlineQueue::Entry& entry : queue.entries()) {
-    if (entry.deadline > deadline || !IsLate(jobs_[entry.place], entry.expected, now)) break;
+    if (entry.deadline > deadline || !IsLate(jobs_[entry.place], now)) break;
     work -= entry.expected;
   }
   return work;
@@ -70,7 +70,16 @@ Duration JobQueue::WaitBehind(std::size_t tier, Duration ahead, Duration expecte
     const double may = static_cast<double>((ahead + expected).count()) * other.weight / tiers_[tier].weight;
     between += tier == background() ? comes : std::min(comes, may);
   }
+  between = std::min(between, static_cast<double>(RunningWork::kNever.count()));
   return running.WaitFor(ahead + Duration(static_cast<std::int64_t>(between)), now);
+}
+
+bool JobQueue::BeginsWithin(Duration longest_wait, std::size_t tier, Duration ahead, Duration expected, TimePoint now,
+                            const RunningWork& running) const {
+  // What begins at once, nobody comes before. Else, the wait w solves w = WaitBehind(w), which rises by less than w: it
+  // is within the longest one where that one is more than enough.
+  return WaitBehind(tier, ahead, expected, longest_wait, now, running) <= longest_wait ||
+         WaitBehind(tier, ahead, expected, {}, now, running) == Duration::zero();
 }
 
 void JobQueue::UpdateRates(TimePoint now) {
@@ -99,7 +108,7 @@ Admission JobQueue::Submit(Job&& job, TimePoint now, const RunningWork& running,
     const Duration longest_wait = job.deadline - now - std::max(job.expected, job.likely_max);
     if (longest_wait < Duration::zero()) return Admission::kTooLate;
     const Duration ahead = WorkBefore(tier, job.deadline, now);
-    if (WaitBehind(tier, ahead, job.expected, longest_wait, now, running) > longest_wait) {
+    if (!BeginsWithin(longest_wait, tier, ahead, job.expected, now, running)) {
       const std::uint32_t lesser = FindLesser(job, tier, ahead, longest_wait, now, running);
       if (lesser == kNowhere) return Admission::kTooLate;
       displaced = Remove(lesser);
@@ -127,8 +136,8 @@ std::uint32_t JobQueue::FindLesser(const Job& job, std::size_t tier, Duration ah
     if (2 * std::uint64_t{entry.worth} >= job.worth || entry.expected <= too_little) continue;
     if (found != nullptr && entry.worth >= found->worth) continue;
     // What will be dropped for its lateness is not in the way.
-    if (IsLate(jobs_[entry.place], entry.expected, now)) continue;
-    if (WaitBehind(tier, ahead - entry.expected, job.expected, longest_wait, now, running) <= longest_wait)
+    if (IsLate(jobs_[entry.place], now)) continue;
+    if (BeginsWithin(longest_wait, tier, ahead - entry.expected, job.expected, now, running))
       found = &entry;
     else
       too_little = entry.expected;
@@ -140,7 +149,7 @@ void JobQueue::TakeLate(TimePoint now, std::vector<std::shared_ptr<PoolTask>>& l
   for (const TierState& tier : tiers_)
     while (!tier.queue.empty()) {
       const DeadlineQueue::Entry next = tier.queue.entries().front();
-      if (!IsLate(jobs_[next.place], next.expected, now)) break;
+      if (!IsLate(jobs_[next.place], now)) break;
       late.push_back(Remove(next.place));
     }
 }

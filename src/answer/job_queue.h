@@ -88,7 +88,7 @@ class JobQueue {
   std::size_t IndexOf(std::size_t tier) const { return tier == kBackgroundTier ? background() : tier; }
   std::size_t background() const { return tiers_.size() - 1; }
   static DeadlineQueue::Entry EntryOf(const Waiting& waiting, std::uint32_t place);
-  static bool IsLate(const Waiting& waiting, Duration takes, TimePoint now);
+  static bool IsLate(const Waiting& waiting, TimePoint now);
   const Waiting* Find(const PoolTask& task) const;
 
   void Insert(std::uint32_t place);
@@ -96,9 +96,12 @@ class JobQueue {
   // The work that goes before a deadline in its own tier, less what will be dropped.
   Duration WorkBefore(std::size_t tier, TimePoint deadline, TimePoint now) const;
   // When something of the tier begins that has `ahead` of its own tier before it, if the other tiers' work goes on
-  // coming in for `horizon`. What begins within a horizon is what this says to begin within it.
+  // coming in for `horizon`.
   Duration WaitBehind(std::size_t tier, Duration ahead, Duration expected, Duration horizon, TimePoint now,
                       const RunningWork& running) const;
+  // Whether that is within `longest_wait`.
+  bool BeginsWithin(Duration longest_wait, std::size_t tier, Duration ahead, Duration expected, TimePoint now,
+                    const RunningWork& running) const;
   // The job of the same tier to displace, if there is one whose leaving makes room. Gives its place.
   std::uint32_t FindLesser(const Job& job, std::size_t tier, Duration ahead, Duration longest_wait, TimePoint now,
                            const RunningWork& running) const;

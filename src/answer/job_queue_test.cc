@@ -11,6 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr TimePoint kStart{std::chrono::seconds(1)};
 TimePoint At(int ms) { return kStart + milliseconds(ms); }
@@ -156,15 +157,17 @@ TEST_F(JobQueueTest, WhatAnotherTierLatelyHadIsExpectedToComeAgain) {
     ASSERT_EQ(Submit(Of("premium", 0, 1000), ms), Admission::kQueued);
     ASSERT_THAT(Take(ms), ElementsAre("premium"));
   }
-  for (int i = 0; i < 10; ++i) ASSERT_EQ(Submit(Of("basic", 2, 1000), 100), Admission::kQueued);
-  // So ten times 1 ms take about 20.
+  Job ahead = Of("basic", 2, 110, 10);
+  ahead.keep_if_late = true;
+  ASSERT_EQ(Submit(ahead, 100), Admission::kQueued);
+  // So its 10 ms take about 20.
   EXPECT_EQ(Submit(Of("basic", 2, 119), 100), Admission::kTooLate);
   const Duration wait = queue_.PredictedWait(2, At(1000), milliseconds(1), At(100), running_);
   EXPECT_GT(wait, milliseconds(17));
   EXPECT_LE(wait, milliseconds(21));
   // It is not expected for ever.
   Submit(Of("other", 1, 2000), 300);
-  EXPECT_EQ(queue_.PredictedWait(2, At(250), milliseconds(1), At(300), running_), milliseconds(1));
+  EXPECT_LT(queue_.PredictedWait(2, At(1000), milliseconds(1), At(300), running_), milliseconds(12));
 }
 
 TEST_F(JobQueueTest, OneThatFewWantMakesRoomForOneThatManyDo) {
@@ -314,11 +317,11 @@ TEST_F(JobQueueBatchTest, ABatchIsReadyInTimeForEachOfItsMembers) {
   Submit(kept("third", 0, 20));
   EXPECT_THAT(Take(), ElementsAre("first", "second"));  // three would take 6 ms
   Submit(kept("hurried", 1, 24));
-  EXPECT_THAT(Take(), ElementsAre("third", "hurried"));
+  EXPECT_THAT(Take(), UnorderedElementsAre("third", "hurried"));
   Submit(kept("late", 0, 10));
   Submit(kept("tight", 1, 24));
   Submit(kept("easy", 2, 90));
-  EXPECT_THAT(Take(20), ElementsAre("late", "easy"));  // tight has time for 4 ms, but not for 5
+  EXPECT_THAT(Take(20), UnorderedElementsAre("late", "easy"));  // tight has time for 4 ms, but not for 5
 }
 
 TEST_F(JobQueueBatchTest, EachTierPaysForItsPartOfABatch) {

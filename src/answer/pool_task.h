@@ -30,7 +30,7 @@ class PoolTask {
 
   // On a worker, with no lock held. `others`: tasks of the same group to be computed along with this one, mostly none.
   virtual void Run(std::span<const std::shared_ptr<PoolTask>> others) = 0;
-  // Instead of Run; on a worker or on a thread that submits or stops, with no lock held.
+  // Instead of Run; on a worker or on a thread that submits or stops, with no lock held. May submit.
   virtual void Drop(DropReason reason) = 0;
   // Has been running for far longer than it can need and may never return. At most once a run, on the thread that
   // checks, with no lock held; Run goes on beside it, and may even return before this is called.

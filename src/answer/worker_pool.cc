@@ -55,8 +55,6 @@ struct WorkerPool::Core {
   // What the worker ran has returned. True: it hung and was replaced, so that there is one too many now.
   bool End(std::size_t number);
   void Leave(std::size_t number);
-  // Waits until all threads have left, or all that have not hang. True: all have left.
-  bool AwaitThreads(const std::shared_ptr<Core>& core);
   void JoinEnded();
   void CountQueued() REQUIRES_LOCK(mutex) { queued.store(queue.size(), std::memory_order_relaxed); }
 
@@ -100,15 +98,17 @@ bool WorkerPool::Core::StartWorker(const std::shared_ptr<Core>& core, std::vecto
 }
 
 void WorkerPool::Core::ReplaceLost(const std::shared_ptr<Core>& core) {
+  if (core->stopping) return;
   for (auto& [number, worker] : core->workers) {
-    if (core->stopping || core->replaced >= core->options.spare_workers) return;
+    if (core->replaced >= core->options.spare_workers) break;
     if (worker.replaced || !core->running.is_lost(number)) continue;
-    // On any of the pool's cores: on its own, the lost one may be spinning.
-    if (!StartWorker(core, core->options.cores)) return;  // the next look tries again
     worker.replaced = true;
     ++core->replaced;
     ++core->counters.replaced;
   }
+  // On any of the pool's cores: on its own, a lost one may be spinning. What cannot be started now is at the next look.
+  while (core->running.count() < core->options.workers + core->replaced)
+    if (!StartWorker(core, core->options.cores)) return;
 }
 
 void WorkerPool::Core::Work(const std::shared_ptr<Core>& core, std::size_t number) {
@@ -182,7 +182,7 @@ WorkerPool::WorkerPool(PoolOptions options, const Clock& clock)
     : core_(std::make_shared<Core>(std::move(options), clock)) {
   const std::vector<int>& cores = core_->options.cores;
   MutexLock lock(core_->mutex);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(workers()); ++i)
+  for (std::size_t i = 0; i < static_cast<std::size_t>(core_->options.workers); ++i)
     Core::StartWorker(core_, cores.empty() ? cores : std::vector<int>{cores[i % cores.size()]});
 }
 
@@ -280,7 +280,7 @@ bool WorkerPool::Stop() {
 
 std::size_t WorkerPool::queued() const { return core_->queued.load(std::memory_order_relaxed); }
 
-int WorkerPool::workers() const { return std::max(1, core_->options.workers); }
+int WorkerPool::workers() const { return core_->options.workers; }
 
 int WorkerPool::lost() const {
   MutexLock lock(core_->mutex);

@@ -35,7 +35,7 @@ struct PoolCounters {
   std::uint64_t raised = 0;
   std::uint64_t run = 0;       // taken by a worker, those below included
   std::uint64_t batched = 0;   // run along with another
-  std::uint64_t hung = 0;      // runs that were found to hang
+  std::uint64_t hung = 0;      // found to hang
   std::uint64_t replaced = 0;  // workers started in the place of lost ones
 };
 
@@ -43,7 +43,7 @@ struct PoolCounters {
 // for other tasks; they may submit and cancel.
 class WorkerPool {
  public:
-  // The clock is asked when a worker takes a job; it outlives the pool and whatever the pool abandons.
+  // The clock is asked when a worker takes a job; it outlives the pool. What the pool abandons does not ask it.
   WorkerPool(PoolOptions options, const Clock& clock);
   // Stop(). An owner whose tasks touch what it owns calls Stop itself, to know whether that may go.
   ~WorkerPool();
