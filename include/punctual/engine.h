@@ -27,8 +27,14 @@ namespace telemetry {
 class Registry;
 }
 
+// A rate is in requests a second; 0: no limit. A burst is how many may come at once; 0: rate / 10, at least 1.
 struct TierOptions {
-  Duration budget{};  // > 0
+  Duration budget{};      // > 0
+  double weight = 1;      // > 0: share of the worker pool when it has too much to do
+  double rate = 0;        // of the whole tier; beyond: RESOURCE_EXHAUSTED
+  double burst = 0;       // needs `rate`
+  double user_rate = 0;   // of each of its users; beyond: RESOURCE_EXHAUSTED
+  double user_burst = 0;  // needs `user_rate`
 };
 
 struct UserOptions {
@@ -46,9 +52,9 @@ using ReloadCallback = std::function<void(const Result<int>& changes)>;
 struct EngineOptions {
   std::string model_repository;  // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
   Duration reload_poll = std::chrono::seconds(1);  // how often the repository is looked at for changes; 0: never
-  std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15)}},
-                                              {"standard", {std::chrono::milliseconds(25)}},
-                                              {"basic", {std::chrono::milliseconds(50)}}};
+  std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15), 6}},
+                                              {"standard", {std::chrono::milliseconds(25), 3}},
+                                              {"basic", {std::chrono::milliseconds(50), 1}}};
   std::map<std::string, std::string> styles;  // style -> model; one that is not there yet is NOT_FOUND until it is
   std::vector<UserOptions> users;
   int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
@@ -121,7 +127,8 @@ class Engine {
   ~Engine();
 
   // Blocks until the answer is there, at the latest about the deadline. kInvalidArgument, kNotFound: the request is
-  // wrong, and the message names the field; kUnavailable: no rung had an answer.
+  // wrong, and the message names the field; kResourceExhausted: over the user's or the tier's rate, see
+  // Error::retry_after; kUnavailable: no rung had an answer.
   Result<Prediction> Predict(PredictRequest request);
   // The same without blocking. Cheap answers call back before this returns.
   void PredictAsync(PredictRequest request, PredictCallback callback);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,7 @@ enum class Code {
   kAlreadyExists,       // a sequence that was published before
   kOutOfRange,          // a sequence before the newest one, a body over the limit
   kFailedPrecondition,  // not in this state: a window that is not full yet, a model that is not loaded
-  kResourceExhausted,   // at a configured bound
+  kResourceExhausted,   // at a configured bound, for instance of a rate
   kDeadlineExceeded,    // the budget was over before anything could be done
   kUnavailable,         // no rung of the ladder had an answer in time
   kInternal,            // a fault of ours or of a backend
@@ -33,13 +34,15 @@ std::string_view CodeName(Code code);
 struct Error {
   Code code = Code::kInternal;
   std::string message;
+  // With kResourceExhausted of a rate: asking again before is in vain. 0: not known.
+  std::chrono::nanoseconds retry_after{};
 };
 
 template <class T>
 using Result = boost::system::result<T, Error>;
 
 // Shorthand: `return Fail(Code::kNotFound, "symbol: ...");`
-inline Error Fail(Code code, std::string message) { return Error{code, std::move(message)}; }
+inline Error Fail(Code code, std::string message) { return Error{code, std::move(message), {}}; }
 
 // Required by boost::system::result: value() on an error is a bug in the caller, and ends the program with its message.
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);

@@ -15,6 +15,13 @@ std::string Beside(const std::string& config_path, const std::string& path) {
   return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
 }
 
+// No rate: no limit.
+void ReadLimit(ConfigTable& tier, const char* rate_key, double& rate, const char* burst_key, double& burst) {
+  tier.Get(rate_key, rate, RateLimit::kLeastRate, RateLimit::kMostRate);
+  tier.Get(burst_key, burst, 1, RateLimit::kMostBurst);
+  if (rate == 0 && tier.Has(burst_key)) tier.Refuse(burst_key, std::string("needs ") + rate_key);
+}
+
 void ReadTiers(ConfigTable& root, EngineOptions& options) {
   auto tiers = root.Table("tiers");
   if (!tiers) return;
@@ -24,6 +31,9 @@ void ReadTiers(ConfigTable& root, EngineOptions& options) {
       TierOptions read;
       tier->GetMs("budget_ms", read.budget, Duration(1), kLongest);
       if (read.budget <= Duration::zero()) tier->Refuse("budget_ms", "is missing; for instance 15");
+      tier->Get("weight", read.weight, 0.001, 1000);
+      ReadLimit(*tier, "rate", read.rate, "burst", read.burst);
+      ReadLimit(*tier, "user_rate", read.user_rate, "user_burst", read.user_burst);
       options.tiers[name] = read;
     }
 }

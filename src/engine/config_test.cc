@@ -31,6 +31,11 @@ repository = "models"
 reload_poll_ms = 250
 [tiers.gold]
 budget_ms = 7.5
+weight = 4.5
+rate = 1000
+burst = 50
+user_rate = 2
+user_burst = 3
 [styles]
 swing = "deeplob"
 [users]
@@ -57,6 +62,11 @@ bytes = 1000
   EXPECT_EQ(options->reload_poll, milliseconds(250));
   ASSERT_EQ(options->tiers.size(), 1u);
   EXPECT_EQ(options->tiers.at("gold").budget, std::chrono::microseconds(7500));
+  EXPECT_EQ(options->tiers.at("gold").weight, 4.5);
+  EXPECT_EQ(options->tiers.at("gold").rate, 1000);
+  EXPECT_EQ(options->tiers.at("gold").burst, 50);
+  EXPECT_EQ(options->tiers.at("gold").user_rate, 2);
+  EXPECT_EQ(options->tiers.at("gold").user_burst, 3);
   ASSERT_EQ(options->users.size(), 2u);
   EXPECT_EQ(options->users[1].name, "u2");
   EXPECT_EQ(options->styles.at("swing"), "deeplob");
@@ -77,6 +87,26 @@ TEST_F(EngineConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Read("").error().message, HasSubstr("models.repository: is missing"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[tiers.x]\n").error().message, HasSubstr("tiers.x.budget_ms"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[users]\nfile = 'none.csv'\n").error().message, HasSubstr("none.csv"));
+}
+
+TEST_F(EngineConfigTest, TheBuiltInTiersHaveWeightsAndADeclaredOneHasOne) {
+  const std::string models = "[models]\nrepository = 'm'\n";
+  const auto built_in = Read(models).value().tiers;
+  EXPECT_EQ(built_in.at("premium").weight, 6);
+  EXPECT_EQ(built_in.at("standard").weight, 3);
+  EXPECT_EQ(built_in.at("basic").weight, 1);
+  EXPECT_EQ(built_in.at("premium").rate, 0);
+  EXPECT_EQ(Read(models + "[tiers.premium]\nbudget_ms = 15\n").value().tiers.at("premium").weight, 1);
+}
+
+TEST_F(EngineConfigTest, ABadWeightOrLimitIsNamed) {
+  const std::string tier = "[models]\nrepository = 'm'\n[tiers.x]\nbudget_ms = 15\n";
+  EXPECT_THAT(Read(tier + "weight = 0").error().message, HasSubstr("5: tiers.x.weight"));
+  EXPECT_THAT(Read(tier + "rate = 0").error().message, HasSubstr("5: tiers.x.rate"));
+  EXPECT_THAT(Read(tier + "rate = 5\nburst = 0").error().message, HasSubstr("6: tiers.x.burst"));
+  EXPECT_THAT(Read(tier + "burst = 5").error().message, HasSubstr("tiers.x.burst: needs rate"));
+  EXPECT_THAT(Read(tier + "rate = 5\nuser_burst = 5").error().message,
+              HasSubstr("tiers.x.user_burst: needs user_rate"));
 }
 
 TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {

@@ -1,6 +1,7 @@
 #include "punctual/engine.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <random>
 #include <set>
 #include <thread>
@@ -41,16 +42,37 @@ class CpuWatch {
   std::optional<Duration> waited_;
 };
 
-std::map<std::string, Duration> BudgetsOf(const EngineOptions& options) {
-  std::map<std::string, Duration> budgets;
-  for (const auto& [name, tier] : options.tiers) budgets[name] = tier.budget;
-  return budgets;
+std::map<std::string, TierEntry> TiersOf(const EngineOptions& options) {
+  std::map<std::string, TierEntry> tiers;
+  for (const auto& [name, tier] : options.tiers)
+    tiers[name] = {tier.budget, tier.weight, {tier.rate, tier.burst}, {tier.user_rate, tier.user_burst}};
+  return tiers;
 }
 
 std::vector<UserEntry> UsersOf(const EngineOptions& options) {
   std::vector<UserEntry> users;
   for (const UserOptions& user : options.users) users.push_back({user.name, user.tier, user.style, user.where});
   return users;
+}
+
+// A number as a configuration has it: 100, 0.5.
+std::string NumberText(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", number);
+  return text;
+}
+
+// What is said to a request over a limit.
+Error RefusalOf(const OverLimit& over, const std::string& user_name, const User& user) {
+  const bool is_user = over.limit == LimitOf::kUser;
+  const TokenBucket& bucket = is_user ? *user.bucket : *user.tier->bucket;
+  const std::string tier = user.tier->name, key = "tiers." + tier + (is_user ? ".user_" : ".");
+  Error error = Fail(Code::kResourceExhausted,
+                     (is_user ? "user: \"" + user_name + "\"" : "tier: \"" + tier + "\"") + " is over its limit of " +
+                         NumberText(bucket.rate()) + " requests a second, " + NumberText(bucket.burst()) +
+                         " at once; ask again later or less often, or raise " + key + "rate and " + key + "burst");
+  error.retry_after = over.retry_after;
+  return error;
 }
 
 LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
@@ -195,6 +217,10 @@ class Engine::Impl {
   Result<Admitted> Admit(PredictRequest& request, TimePoint now) {
     if (request.user.empty()) return Fail(Code::kInvalidArgument, "user: is missing");
     PUNCTUAL_ASSIGN(const User user, users_.Find(request.user));
+    if (const auto over = TakeTokens(user, now)) {
+      metrics_.CountOverLimit(*user.tier, over->limit);
+      return RefusalOf(*over, request.user, user);
+    }
     if (request.budget && *request.budget <= Duration::zero())
       return Fail(Code::kInvalidArgument, "deadline_ms: must be above 0");
     RequestTimes times;
@@ -380,7 +406,7 @@ Result<Engine> Engine::Open(EngineOptions options) {
   if (options.market_symbols < 1) return Fail(Code::kInvalidArgument, "market.symbols: must be above 0");
   if (options.workers < 0 || options.workers > 1024)
     return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
-  PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(BudgetsOf(options), options.styles, UsersOf(options)));
+  PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(TiersOf(options), options.styles, UsersOf(options)));
   PUNCTUAL_ASSIGN(auto cache, TieredCache::Open(CacheOptionsOf(options)));
   auto impl = std::make_unique<Impl>(std::move(options), std::move(users), std::move(cache));
   PUNCTUAL_TRY(impl->Start());

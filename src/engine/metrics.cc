@@ -21,6 +21,10 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Ti
         &registry.AddCounter("punctual_unanswered_total", "Requests that no rung could answer", {{"tier", tier.name}});
     cells.in_time = &registry.AddCounter("punctual_answers_in_time_total",
                                          "Answers that were ready within their budget", {{"tier", tier.name}});
+    for (const auto& [limit, name] : {std::pair(LimitOf::kUser, "user"), std::pair(LimitOf::kTier, "tier")})
+      cells.over_limit[static_cast<std::size_t>(limit)] =
+          &registry.AddCounter("punctual_rate_limited_total", "Requests over the rate of their user or of the tier",
+                               {{"tier", tier.name}, {"limit", name}});
     cells.elapsed = &registry.AddHistogram(
         "punctual_answer_seconds", "From a request's last byte until its answer was ready", {{"tier", tier.name}});
     cells.queued = &registry.AddHistogram("punctual_queue_seconds", "How long inferences waited for a worker",

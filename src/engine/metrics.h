@@ -29,6 +29,10 @@ class EngineMetrics {
   void CountQueued(const Tier& tier, Duration queued) { tiers_[tier.index].queued->Record(queued); }
   void CountUnanswered(const Tier& tier) { tiers_[tier.index].unanswered->Add(); }
   void CountRefused(Code code);
+  // Besides CountRefused.
+  void CountOverLimit(const Tier& tier, LimitOf limit) {
+    tiers_[tier.index].over_limit[static_cast<std::size_t>(limit)]->Add();
+  }
   void CountLookUp(CacheLayer layer, LookUpResult result) {
     look_ups_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(result)]->Add();
   }
@@ -46,6 +50,7 @@ class EngineMetrics {
     std::array<telemetry::Counter*, kSourceCount> answers{};
     telemetry::Counter* unanswered = nullptr;
     telemetry::Counter* in_time = nullptr;
+    std::array<telemetry::Counter*, 2> over_limit{};  // by LimitOf
     telemetry::DurationHistogram* elapsed = nullptr;
     telemetry::DurationHistogram* queued = nullptr;
     telemetry::DurationHistogram* late = nullptr;  // by how much, of those that were

@@ -1,21 +1,43 @@
 #include "users/directory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "base/text.h"
 
 namespace punctual {
 
-Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>& tier_budgets,
+std::optional<OverLimit> TakeTokens(const User& user, TimePoint now) {
+  TokenBucket::Taken of_user;
+  if (user.bucket != nullptr) {
+    of_user = user.bucket->Take(now);
+    if (!of_user.passed()) return OverLimit{LimitOf::kUser, of_user.retry_after};
+  }
+  if (user.tier->bucket == nullptr) return std::nullopt;
+  const TokenBucket::Taken of_tier = user.tier->bucket->Take(now);
+  if (of_tier.passed()) return std::nullopt;
+  if (user.bucket != nullptr) user.bucket->GiveBack(of_user);
+  return OverLimit{LimitOf::kTier, of_tier.retry_after};
+}
+
+TokenBucket* UserDirectory::NewBucket(const RateLimit& limit) {
+  return limit.rate > 0 ? &buckets_.emplace_back(limit) : nullptr;
+}
+
+Result<UserDirectory> UserDirectory::Make(const std::map<std::string, TierEntry>& tiers,
                                           const std::map<std::string, std::string>& style_models,
                                           const std::vector<UserEntry>& users) {
   UserDirectory directory;
-  if (tier_budgets.empty()) return Fail(Code::kInvalidArgument, "tiers: there must be one at least");
-  for (const auto& [name, budget] : tier_budgets) {
-    if (budget <= Duration::zero())
-      return Fail(Code::kInvalidArgument, "tiers." + name + ".budget_ms: must be above 0");
-    directory.tiers_.push_back({name, budget, 0});
+  if (tiers.empty()) return Fail(Code::kInvalidArgument, "tiers: there must be one at least");
+  for (const auto& [name, tier] : tiers) {
+    const std::string where = "tiers." + name + ".";
+    if (tier.budget <= Duration::zero()) return Fail(Code::kInvalidArgument, where + "budget_ms: must be above 0");
+    if (!(tier.weight > 0 && std::isfinite(tier.weight)))
+      return Fail(Code::kInvalidArgument, where + "weight: must be above 0");
+    PUNCTUAL_TRY(tier.limit.Check(where));
+    PUNCTUAL_TRY(tier.user_limit.Check(where + "user_"));
+    directory.tiers_.push_back({name, tier.budget, tier.weight, directory.NewBucket(tier.limit), 0});
   }
   std::stable_sort(directory.tiers_.begin(), directory.tiers_.end(),
                    [](const Tier& a, const Tier& b) { return a.budget < b.budget; });
@@ -32,8 +54,9 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, Duration>&
     const auto style = directory.styles_.find(entry.style);
     if (style == directory.styles_.end())
       return Fail(Code::kInvalidArgument, who + ": style \"" + entry.style + "\" is not declared under [styles]");
-    if (!directory.users_.emplace(entry.name, User{&*tier, &style->second}).second)
-      return Fail(Code::kInvalidArgument, who + ": stands there twice");
+    const auto [user, is_new] = directory.users_.emplace(entry.name, User{&*tier, &style->second});
+    if (!is_new) return Fail(Code::kInvalidArgument, who + ": stands there twice");
+    user->second.bucket = directory.NewBucket(tiers.at(tier->name).user_limit);
   }
   return directory;
 }

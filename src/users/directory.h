@@ -1,7 +1,10 @@
-// Who asks: users, their tiers (budgets) and their trading styles (models). Immutable; thread-safe.
+// Who asks: users, their tiers (budgets, rates) and their trading styles (models). Immutable, but for what the token
+// buckets hold; thread-safe.
 #pragma once
 
+#include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -9,19 +12,39 @@
 
 #include "punctual/prediction.h"
 #include "punctual/result.h"
+#include "users/rate_limit.h"
 
 namespace punctual {
 
 struct Tier {
   std::string name;
   Duration budget{};
-  std::size_t index = 0;  // in UserDirectory::tiers(), by rising budget
-  double weight = 1;      // share of the worker pool under overload
+  double weight = 1;              // share of the worker pool when it has too much to do
+  TokenBucket* bucket = nullptr;  // of all its users together; null: no limit
+  std::size_t index = 0;          // in UserDirectory::tiers(), by rising budget
 };
 
 struct User {
   const Tier* tier = nullptr;
   const std::string* model = nullptr;  // that the user's style picks
+  TokenBucket* bucket = nullptr;       // null: no limit
+};
+
+// Which limit refused a request, and after how long the next one may pass.
+enum class LimitOf : std::uint8_t { kUser, kTier };
+struct OverLimit {
+  LimitOf limit = LimitOf::kUser;
+  Duration retry_after{};  // > 0
+};
+
+// A token of the user's and one of the tier's for one request, or none of either. Thread-safe and lock-free.
+std::optional<OverLimit> TakeTokens(const User& user, TimePoint now);
+
+struct TierEntry {
+  Duration budget{};
+  double weight = 1;
+  RateLimit limit = {};       // of the whole tier
+  RateLimit user_limit = {};  // of each of its users
 };
 
 struct UserEntry {
@@ -31,9 +54,9 @@ struct UserEntry {
 
 class UserDirectory {
  public:
-  // kInvalidArgument names the user, tier or style that is wrong: no tier at all, a budget <= 0, a user twice, a tier
-  // or style that is not declared.
-  static Result<UserDirectory> Make(const std::map<std::string, Duration>& tier_budgets,
+  // kInvalidArgument names the user, tier or style that is wrong: no tier at all, a budget or weight <= 0, a limit that
+  // cannot work, a user twice, a tier or style that is not declared.
+  static Result<UserDirectory> Make(const std::map<std::string, TierEntry>& tiers,
                                     const std::map<std::string, std::string>& style_models,
                                     const std::vector<UserEntry>& users);
   UserDirectory(UserDirectory&&) = default;
@@ -50,9 +73,11 @@ class UserDirectory {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
   UserDirectory() = default;
+  TokenBucket* NewBucket(const RateLimit& limit);
 
   std::vector<Tier> tiers_;                    // never changes after Make: users point into it
   std::map<std::string, std::string> styles_;  // as well
+  std::deque<TokenBucket> buckets_;            // as well
   std::unordered_map<std::string, User, TextHash, std::equal_to<>> users_;
 };
 

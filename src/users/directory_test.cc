@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 namespace punctual {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
-const std::map<std::string, Duration> kTiers = {{"premium", milliseconds(15)}, {"basic", milliseconds(50)}};
+const std::map<std::string, TierEntry> kTiers = {{"premium", {milliseconds(15)}}, {"basic", {milliseconds(50)}}};
 const std::map<std::string, std::string> kStyles = {{"scalping", "mlp"}, {"swing", "deeplob"}};
 
 TEST(UserDirectoryTest, GivesTierAndModelOfAUser) {
@@ -45,8 +46,57 @@ TEST(UserDirectoryTest, WhatIsNotDeclaredIsRefusedByName) {
   EXPECT_THAT(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "zen"}}).error().message, HasSubstr("\"zen\""));
   EXPECT_THAT(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "swing"}, {"u", "basic", "swing"}}).error().message,
               HasSubstr("twice"));
-  EXPECT_THAT(UserDirectory::Make({{"x", Duration(0)}}, kStyles, {}).error().message, HasSubstr("tiers.x.budget_ms"));
+  EXPECT_THAT(UserDirectory::Make({{"x", {Duration(0)}}}, kStyles, {}).error().message, HasSubstr("tiers.x.budget_ms"));
   EXPECT_TRUE(UserDirectory::Make({}, kStyles, {}).has_error());
+}
+
+TEST(UserDirectoryTest, ATiersWeightAndLimitsAreChecked) {
+  const auto refusal = [](TierEntry tier) {
+    tier.budget = milliseconds(15);
+    const auto made = UserDirectory::Make({{"x", tier}}, kStyles, {});
+    return made.has_error() ? made.error().message : "";
+  };
+  EXPECT_EQ(refusal({}), "");
+  EXPECT_THAT(refusal({.weight = 0}), HasSubstr("tiers.x.weight"));
+  EXPECT_THAT(refusal({.weight = std::numeric_limits<double>::quiet_NaN()}), HasSubstr("tiers.x.weight"));
+  EXPECT_THAT(refusal({.limit = {-1}}), HasSubstr("tiers.x.rate"));
+  EXPECT_THAT(refusal({.limit = {1e7}}), HasSubstr("tiers.x.rate"));
+  EXPECT_THAT(refusal({.limit = {10, 0.5}}), HasSubstr("tiers.x.burst"));
+  EXPECT_THAT(refusal({.user_limit = {0, 5}}), HasSubstr("tiers.x.user_burst: is given without a rate"));
+}
+
+TEST(UserDirectoryTest, EachUserHasABucketAndATierOneForAll) {
+  const TierEntry tier{.budget = milliseconds(15), .limit = {1, 5}, .user_limit = {1, 3}};
+  const auto directory =
+      UserDirectory::Make({{"t", tier}}, kStyles, {{"u1", "t", "swing"}, {"u2", "t", "swing"}}).value();
+  const User u1 = directory.Find("u1").value(), u2 = directory.Find("u2").value();
+  const TimePoint now(std::chrono::seconds(100));
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(TakeTokens(u1, now));
+  const auto over = TakeTokens(u1, now);
+  ASSERT_TRUE(over);
+  EXPECT_EQ(over->limit, LimitOf::kUser);
+  EXPECT_EQ(over->retry_after, std::chrono::seconds(1));
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(TakeTokens(u2, now));
+  ASSERT_TRUE(TakeTokens(u2, now));
+  EXPECT_EQ(TakeTokens(u2, now)->limit, LimitOf::kTier);
+}
+
+TEST(UserDirectoryTest, ARefusalByTheTierTakesNoneOfTheUsersTokens) {
+  const TierEntry tier{.budget = milliseconds(15), .limit = {1, 1}, .user_limit = {0.001, 2}};
+  const auto directory = UserDirectory::Make({{"t", tier}}, kStyles, {{"u", "t", "swing"}}).value();
+  const User user = directory.Find("u").value();
+  const TimePoint now(std::chrono::seconds(100));
+  EXPECT_FALSE(TakeTokens(user, now));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(TakeTokens(user, now).value().limit, LimitOf::kTier);
+  EXPECT_FALSE(TakeTokens(user, now + std::chrono::seconds(1)));
+  EXPECT_EQ(TakeTokens(user, now + std::chrono::seconds(2)).value().limit, LimitOf::kUser);
+}
+
+TEST(UserDirectoryTest, WithoutLimitsNothingIsCounted) {
+  const auto directory = UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "swing"}}).value();
+  const User user = directory.Find("u").value();
+  EXPECT_EQ(user.bucket, nullptr);
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(TakeTokens(user, TimePoint()));
 }
 
 class UsersFileTest : public ::testing::Test {

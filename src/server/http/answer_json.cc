@@ -142,6 +142,10 @@ void AppendError(std::string& out, const Error& error) {
   out += R"({"error":{)";
   AppendField(out, "code", CodeName(error.code));
   AppendField(out, "message", std::string_view(error.message));
+  // Rounded up: whoever waits for so long must not come a moment too early.
+  if (error.retry_after > Duration::zero())
+    AppendField(out, "retry_after_ms",
+                static_cast<double>(std::chrono::ceil<std::chrono::microseconds>(error.retry_after).count()) / 1e3);
   out += "}}";
 }
 

@@ -13,7 +13,7 @@ namespace punctual::http {
 int HttpStatus(Code code);
 
 void AppendPrediction(std::string& out, const Prediction& prediction);
-// {"error":{"code":"NOT_FOUND","message":"..."}}
+// {"error":{"code":"NOT_FOUND","message":"..."}}, and "retry_after_ms" where that is known.
 void AppendError(std::string& out, const Error& error);
 void AppendModels(std::string& out, const std::vector<ModelStatus>& models);
 void AppendCacheStats(std::string& out, const CacheStats& stats);

@@ -87,6 +87,14 @@ TEST(AnswerJsonTest, ErrorsCarryCodeAndMessage) {
   EXPECT_EQ(out, R"({"error":{"code":"NOT_FOUND","message":"user: nobody is called \"x\""}})");
 }
 
+TEST(AnswerJsonTest, AnErrorSaysWhenToAskAgainRoundedUp) {
+  Error error = Fail(Code::kResourceExhausted, "user: too many");
+  error.retry_after = std::chrono::nanoseconds(12'000'001);
+  std::string out;
+  AppendError(out, error);
+  EXPECT_EQ(out, R"({"error":{"code":"RESOURCE_EXHAUSTED","message":"user: too many","retry_after_ms":12.001}})");
+}
+
 TEST(AnswerJsonTest, ModelsAndStatsAreJson) {
   ModelStatus good{.name = "a", .version = "2", .inputs = {"book FP32 [1,100,40]"}, .outputs = {"p FP32 [1,3]", "q"}};
   ModelStatus bad{.name = "b", .error = "cannot \"load\""};

@@ -63,6 +63,10 @@ void Connection::AppendAnswer(Exchange& exchange, bool last) {
   out_ += "\r\nContent-Length: ";
   AppendJsonNumber(out_, exchange.body.size());
   if (!exchange.allow.empty()) out_.append("\r\nAllow: ").append(exchange.allow);
+  if (exchange.retry_after_s > 0) {
+    out_ += "\r\nRetry-After: ";
+    AppendJsonNumber(out_, exchange.retry_after_s);
+  }
   if (closes)
     out_ += "\r\nConnection: close";
   else if (exchange.keep_alive)

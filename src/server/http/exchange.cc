@@ -11,6 +11,7 @@ void Exchange::Refuse(const Error& error) { Refuse(HttpStatus(error.code), error
 void Exchange::Refuse(int with_status, const Error& error) {
   status = with_status;
   content_type = kJson;
+  retry_after_s = std::chrono::ceil<std::chrono::seconds>(error.retry_after).count();
   body.clear();
   AppendError(body, error);
 }
@@ -21,6 +22,7 @@ void Exchange::Reset() {
   status = 200;
   content_type = kJson;
   allow = {};
+  retry_after_s = 0;
   TrimAndClear(body);
   interim = head_only = close = keep_alive = ready = measures_reply = false;
   prediction.reset();

@@ -20,7 +20,8 @@ struct Exchange {
   // The answer.
   int status = 200;
   std::string_view content_type = kJson;
-  std::string_view allow;  // what a 405 says is allowed
+  std::string_view allow;          // what a 405 says is allowed
+  std::int64_t retry_after_s = 0;  // what an error says of when to ask again; 0: nothing
   std::string body;
   bool interim = false;     // `body` is a whole "100 Continue", not an answer
   bool head_only = false;   // the answer to a HEAD request
