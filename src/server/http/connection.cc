@@ -45,7 +45,7 @@ bool Connection::Open(int fd, int family) {
 }
 
 void Connection::Start() {
-  arrival_ = std::chrono::steady_clock::now();
+  arrival_ = idle_since_ = std::chrono::steady_clock::now();
   buffer_.resize(kFirstBuffer);
   Read();
 }
@@ -186,6 +186,7 @@ void Connection::ContinueIfExpected() {
 }
 
 void Connection::HandleRequest() {
+  idle_since_ = arrival_;
   Exchange& exchange = AddExchange();
   const bool keep_alive = parser_->keep_alive();
   exchange.close = !keep_alive;
@@ -241,7 +242,8 @@ void Connection::Sweep(TimePoint now) {
     RefuseRequest(408, Fail(Code::kDeadlineExceeded, "request: did not arrive whole within request_timeout_ms"));
     return Advance();
   }
-  if (queue_.empty() && now - arrival_ > options.idle_timeout) {
+  // Not since the newest bytes: empty lines between requests, which are skipped, do not keep it open.
+  if (queue_.empty() && now - idle_since_ > options.idle_timeout) {
     thread_.state().timeouts.Add();
     Close();
   }

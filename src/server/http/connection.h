@@ -79,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string target_, body_;
   TimePoint arrival_{};        // of the newest bytes
   TimePoint message_began_{};  // of the request that is coming in
+  TimePoint idle_since_{};     // when the newest request was whole, or the connection began
   TimePoint write_began_{};
   TimePoint linger_until_{};
 

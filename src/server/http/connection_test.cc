@@ -167,6 +167,39 @@ TEST_F(ConnectionTest, AnIdleConnectionIsClosed) {
   EXPECT_TRUE(client.IsClosed());
 }
 
+TEST_F(ConnectionTest, EmptyLinesDoNotKeepAnIdleConnectionOpen) {
+  options_.idle_timeout = milliseconds(300);
+  Start();
+  Client client = Connect();
+  EXPECT_EQ(client.Ask(Get("/healthz")).status, 200);
+  bool open = true;
+  for (int i = 0; i < 1000 && open; ++i) {
+    open = client.Send("\r\n");
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_FALSE(open);
+}
+
+TEST_F(ConnectionTest, ARequestThatTricklesInGets408HoweverOftenBytesCome) {
+  options_.request_timeout = milliseconds(300);
+  options_.idle_timeout = milliseconds(10'000);
+  Start();
+  for (const std::string& begin : {std::string("GET /healthz HTTP/1.1\r\nA: "),
+                                   std::string("POST /v1/predict HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"),
+                                   std::string("POST /v1/predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")}) {
+    Client client = Connect();
+    ASSERT_TRUE(client.Send(begin));
+    const bool chunked = begin.find("chunked") != std::string::npos;
+    bool open = true;
+    for (int i = 0; i < 1000 && open; ++i) {
+      open = client.Send(chunked ? "1\r\nx\r\n" : "x");
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    EXPECT_FALSE(open) << begin;
+    EXPECT_EQ(client.Read().status, 408) << begin;
+  }
+}
+
 TEST_F(ConnectionTest, APeerThatTakesNoAnswersIsClosed) {
   options_.write_timeout = milliseconds(300);
   Start();
