@@ -19,8 +19,10 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/server_log.h"
 #include "punctual/engine.h"
 #include "server/http/http_server.h"
+#include "telemetry/registry.h"
 
 namespace punctual {
 
@@ -107,6 +109,7 @@ Result<int> Serve(const Flags& flags) {
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
   const std::map<std::string, std::string> styles = engine_options.styles;
+  const ServerLog log;
   std::atomic<const Engine*> opened = nullptr;
   engine_options.on_reload = [&opened](const Result<int>& changes) {
     if (changes.has_error())
@@ -117,6 +120,8 @@ Result<int> Serve(const Flags& flags) {
   engine_options.on_notice = [](const std::string& text) { spdlog::warn("{}", text); };
   PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
   opened = &engine;
+  engine.metrics().AddCounter("punctual_log_lines_dropped_total", "Lines of the log that nobody took", {},
+                              [&log] { return static_cast<double>(log.dropped()); });
   const int refused = LogModels(engine);
   const int missing = LogStyles(styles, engine);
   if (flags.check) {
