@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/engine_under_test.h"
+#include "model/repository.h"
 
 namespace punctual {
 namespace {
@@ -31,6 +32,22 @@ TEST_F(EngineTest, ReloadServesTheNewVersionAndNeverAnOldAnswer) {
   answer = engine.Predict(Of("A")).value();
   EXPECT_EQ(answer.source, Source::kModel);
   ExpectLinear(answer, 2, 9);
+}
+
+// It takes milliseconds, on whatever thread does it.
+TEST_F(EngineTest, AReplacedVersionIsTakenDownByALaterReloadAndNotByItsLastUser) {
+  AddLinear("1");
+  Repository repository(repository_.path(), LoadOptions{});
+  ASSERT_TRUE(repository.Reload().has_value());
+  std::shared_ptr<const ServedModel> in_use = repository.Find("m").value();
+  const std::weak_ptr<const ServedModel> watched = in_use;
+  AddLinear("2");
+  ASSERT_EQ(repository.Reload().value(), 1);
+  ASSERT_EQ(repository.Reload().value(), 0);
+  in_use.reset();
+  EXPECT_FALSE(watched.expired());
+  ASSERT_EQ(repository.Reload().value(), 0);
+  EXPECT_TRUE(watched.expired());
 }
 
 TEST_F(EngineTest, TheSameFileUnderANewNumberAnswersUnderThatNumber) {

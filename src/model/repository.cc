@@ -109,6 +109,7 @@ RepositoryEntry Repository::LoadModel(const std::string& name, const RepositoryE
 
 Result<int> Repository::Reload() {
   MutexLock lock(reload_mutex_);
+  std::erase_if(retired_, [](const auto& model) { return model.use_count() == 1; });
   std::error_code error;
   if (!fs::is_directory(path_, error))
     return Fail(Code::kNotFound, path_ + ": no such folder; models.repository must name a folder of models");
@@ -135,11 +136,15 @@ Result<int> Repository::Reload() {
   }
   // A folder that could not be read to its end is not one without models: what serves goes on.
   if (error) return Fail(Code::kUnavailable, path_ + ": cannot be read: " + error.message());
-  for (const auto& [name, entry] : *before)
-    if (!view->contains(name)) {
+  for (const auto& [name, entry] : *before) {
+    const auto now = view->find(name);
+    if (now == view->end()) {
       fingerprints_.erase(name);
       ++changes;
     }
+    if (entry.served != nullptr && (now == view->end() || now->second.served != entry.served))
+      retired_.push_back(entry.served);
+  }
   if (changes == 0) return 0;
   FindStudents(*view);
   view_.Set(std::move(view));

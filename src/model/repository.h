@@ -52,6 +52,9 @@ class Repository {
   const LoadOptions options_;
   Mutex reload_mutex_;
   std::map<std::string, std::string> fingerprints_ GUARDED_BY(reload_mutex_);
+  // Not served any more, but perhaps still answering. Kept until a Reload finds that nobody has them: to take a model
+  // down takes milliseconds, which must not fall to the thread of the last request.
+  std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(reload_mutex_);
   Published<std::shared_ptr<const View>> view_;
 };
 
