@@ -8,6 +8,12 @@
 
 namespace punctual {
 
+namespace {
+
+constexpr std::size_t kAtOnce = 64;
+
+}  // namespace
+
 DeadlineTimer::DeadlineTimer(telemetry::DurationHistogram& lateness)
     : lateness_(lateness), thread_([this] { Work(); }) {}
 
@@ -42,7 +48,9 @@ void DeadlineTimer::Work() {
       for (;;) {
         const TimePoint now = std::chrono::steady_clock::now();
         // Most requests are answered long before: dropping them here, before their time, saves a wake-up each.
-        while (!heap_.empty() && (stopping_ || heap_.front().when <= now || heap_.front().target->finished())) {
+        // A few at a time: those who add wait for the lock.
+        while (due.size() < kAtOnce && !heap_.empty() &&
+               (stopping_ || heap_.front().when <= now || heap_.front().target->finished())) {
           std::pop_heap(heap_.begin(), heap_.end(), Later());
           due.push_back(std::move(heap_.back()));
           heap_.pop_back();

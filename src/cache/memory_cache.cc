@@ -68,6 +68,7 @@ void Store(T*& link, T* to) {
 }
 
 constexpr std::size_t kFreedPerPut = 4;
+constexpr std::uint64_t kLongestWalk = 1024;  // some tens of microseconds
 constexpr std::size_t kBucketsPerPurgeLock = 256;
 constexpr std::size_t kFreedPerPurgeLock = 256;
 
@@ -93,8 +94,8 @@ void MemoryCache::Shard::Dequeue(Entry* entry) {
 
 MemoryCache::Entry* MemoryCache::Shard::NextVictim(TimePoint now) {
   Entry* at = hand != nullptr ? hand : oldest;
-  // Once around at most: readers may set bits as fast as they are cleared.
-  for (std::uint64_t left = stats.entries; left > 0; --left) {
+  // Not for ever: where all were hit it would be once around, with the lock, and others wait for that.
+  for (std::uint64_t left = std::min(stats.entries, kLongestWalk); left > 0; --left) {
     if (!at->visited.load(std::memory_order_relaxed) || now >= at->expires) break;
     at->visited.store(false, std::memory_order_relaxed);
     at = at->queued.newer != nullptr ? at->queued.newer : oldest;

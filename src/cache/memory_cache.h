@@ -48,7 +48,7 @@ class MemoryCache {
   // Replaces what was there. Too large an answer is not kept, and drops what was there; one for which there is no room,
   // since a reader does not leave, may leave it. A ttl that is not above 0: does nothing.
   // Costs a few hundred nanoseconds; a put that has to evict walks on from the hand, over as many entries as were hit
-  // since it last came by.
+  // since it last came by, 1,024 at most: then the one it has come to goes although it was hit.
   void Put(const CacheKey& key, const CachedAnswer& answer, TimePoint now, Duration ttl);
 
   // Drops what agrees with the filter, and says how many. What is put meanwhile may stay. Takes each shard's lock for

@@ -76,6 +76,23 @@ TEST(MemoryCacheTest, AnEntryWhoseTimeIsOverGoesBeforeOthersHoweverOftenItWasHit
   for (std::uint64_t key = 1; key <= fit; ++key) EXPECT_TRUE(Find(cache, key).has_value()) << key;
 }
 
+TEST(MemoryCacheTest, AHandThatFindsOnlyHitEntriesStopsAfterAThousandOfThem) {
+  MemoryCache cache(1 << 20, 1);
+  const std::size_t fit = cache.shard_capacity() / MemoryCache::Cost(Answer(0));
+  ASSERT_GT(fit, 2000u);
+  for (std::uint64_t key = 0; key < fit; ++key) {
+    cache.Put(KeyOf(key), Answer(1), kStart, kHour);
+    ASSERT_TRUE(Find(cache, key).has_value());
+  }
+  cache.Put(KeyOf(fit), Answer(1), kStart, kHour);
+  EXPECT_EQ(cache.Stats().evictions, 1u);
+  EXPECT_EQ(Find(cache, 1024), std::nullopt);
+  EXPECT_TRUE(Find(cache, 0).has_value());
+  // It goes on from there.
+  cache.Put(KeyOf(fit + 1), Answer(1), kStart, kHour);
+  EXPECT_EQ(Find(cache, 2049), std::nullopt);
+}
+
 TEST(MemoryCacheTest, AnAnswerLargerThanItsShardIsNotKeptAndDropsTheOneBefore) {
   MemoryCache cache(4096, 1);
   cache.Put(KeyOf(1), Answer(1), kStart, kHour);
