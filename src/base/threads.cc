@@ -33,12 +33,20 @@ double CgroupQuotaCores() {
   return cores;
 }
 
+int AffinityCores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
 }  // namespace
 
+bool HasCpuQuota() {
+  const double quota = CgroupQuotaCores();
+  return quota > 0 && quota < AffinityCores();
+}
+
 int UsableCores() {
-  cpu_set_t set;
-  int cores = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
+  int cores = AffinityCores();
   if (const double quota = CgroupQuotaCores(); quota > 0) cores = std::min(cores, static_cast<int>(std::ceil(quota)));
   return std::max(1, cores);
 }

@@ -9,6 +9,8 @@ namespace punctual {
 
 // The cores this process may use: the smaller of its affinity mask and its cgroup's CPU quota (rounded up), at least 1.
 int UsableCores();
+// The cgroup's CPU quota is below the cores of the affinity mask: who uses more is stopped until the period's end.
+bool HasCpuQuota();
 
 // Names the calling thread (15 bytes are shown by the system's tools).
 void NameThisThread(const std::string& name);

@@ -36,6 +36,9 @@ Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
     server->Get("listen", options.listen);
     server->Get("unix_socket", options.unix_socket);
     GetNumber(*server, "io_threads", options.io_threads, 0, 256);
+    std::int64_t spin_us = 0;
+    server->Get("spin_us", spin_us, 0, 1000);
+    options.spin = std::chrono::microseconds(spin_us);
     GetNumber(*server, "max_connections", options.max_connections, 1, 1'000'000);
     GetNumber(*server, "max_body_bytes", options.max_body_bytes, 1024, 64 << 20);
     GetNumber(*server, "max_header_bytes", options.max_header_bytes, 1024, 1 << 20);

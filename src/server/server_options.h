@@ -13,6 +13,7 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:8080";  // ADDRESS:PORT, [IPV6]:PORT; port 0: a free one; empty: no TCP
   std::string unix_socket;                // a path; empty: none
   int io_threads = 0;                     // 0: the cores this process may use
+  Duration spin{};                        // how long an idle I/O thread looks for more before it sleeps; 0: not at all
   int max_connections = 10'000;           // beyond: answered 503 and closed
   std::size_t max_body_bytes = 1u << 20;  // of a request; beyond: 413
   std::size_t max_header_bytes = 8192;    // of a request; beyond: 431

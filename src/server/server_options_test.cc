@@ -22,12 +22,13 @@ Result<ServerOptions> Read(const std::string& text) {
 TEST(ServerOptionsTest, ReadsItsTableAndLeavesTheOthersAlone) {
   const auto options = Read(
       "model_repository = 'm'\n[users.u]\ntier = 'x'\n[server]\nlisten = '0.0.0.0:9'\nmax_pipelined = 3\n"
-      "idle_timeout_ms = 1500.5\n");
+      "idle_timeout_ms = 1500.5\nspin_us = 50\n");
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->listen, "0.0.0.0:9");
   EXPECT_EQ(options->max_pipelined, 3);
   EXPECT_EQ(options->idle_timeout, std::chrono::microseconds(1'500'500));
   EXPECT_EQ(options->max_connections, 10'000);
+  EXPECT_EQ(options->spin, std::chrono::microseconds(50));
 }
 
 TEST(ServerOptionsTest, AFileWithoutTheTableGivesTheDefaults) { EXPECT_EQ(Read("a = 1\n")->listen, "127.0.0.1:8080"); }
@@ -37,6 +38,8 @@ TEST(ServerOptionsTest, MistakesNameTheLineAndTheKey) {
             ":2: server.listen_on: no such option; remove it or correct its name");
   EXPECT_EQ(Read("[server]\nmax_pipelined = 0\n").error().message,
             ":2: server.max_pipelined: must be a whole number from 1 to 1024");
+  EXPECT_EQ(Read("[server]\nspin_us = 1001\n").error().message,
+            ":2: server.spin_us: must be a whole number from 0 to 1000");
   EXPECT_EQ(Read("[server]\nlisten = ''\n").error().message,
             ":2: server.listen: is empty, and so is unix_socket; give one of them");
   EXPECT_EQ(ServerOptionsFromFile("/nonexistent.toml").error().code, Code::kNotFound);

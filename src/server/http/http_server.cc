@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/post.hpp>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include "server/http/io_thread.h"
 #include "server/http/listener.h"
 #include "server/http/server_state.h"
+#include "server/http/spin.h"
 
 namespace punctual::http {
 
@@ -33,7 +35,8 @@ class HttpServer::Impl {
   Impl(Engine& engine, const ServerOptions& options)
       : state_(engine, options), aside_work_(state_.aside.get_executor()) {
     const int count = options.io_threads > 0 ? options.io_threads : UsableCores();
-    for (int i = 0; i < count; ++i) threads_.push_back(std::make_unique<IoThread>(state_, i));
+    const Duration spin = SpinOf(count);
+    for (int i = 0; i < count; ++i) threads_.push_back(std::make_unique<IoThread>(state_, i, spin));
   }
   ~Impl() { Shutdown(); }
 
@@ -82,6 +85,13 @@ class HttpServer::Impl {
   int port() const { return listeners_.empty() ? 0 : listeners_.front()->port(); }
 
  private:
+  Duration SpinOf(int io_threads) const {
+    if (state_.options.spin <= Duration::zero()) return Duration::zero();
+    const std::string why_not = WhyNoSpin(io_threads, UsableCores(), HasCpuQuota());
+    if (why_not.empty()) return state_.options.spin;
+    spdlog::warn("server.spin_us: I/O threads do not spin: {}", why_not);
+    return Duration::zero();
+  }
   // On the first thread.
   void Deal(int fd, int family) {
     if (state_.connections->fetch_add(1) >= state_.options.max_connections) {

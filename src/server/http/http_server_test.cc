@@ -10,7 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/threads.h"
 #include "server/http/server_under_test.h"
+#include "telemetry/registry.h"
 
 namespace punctual::http {
 namespace {
@@ -54,6 +56,30 @@ TEST_F(HttpServerTest, ManyConnectionsAtOnceAreAllAnswered) {
     for (Client& client : clients) ASSERT_TRUE(client.Send(Post("/v1/predict", R"({"user":"u2","symbol":"S"})")));
     for (Client& client : clients) ASSERT_EQ(client.Read().status, 200);
   }
+}
+
+TEST_F(HttpServerTest, SpinningThreadsAnswerAndEndAsSleepingOnesDo) {
+  options_.spin = milliseconds(1);
+  options_.io_threads = 1;
+  AddGatedModel();
+  Start();
+  const auto spins = [&] {
+    const std::string text = engine_->metrics().PrometheusText(), name = "punctual_http_spins_total{result=\"found\"} ";
+    return std::stod(text.substr(text.find("\n" + name) + 1 + name.size()));
+  };
+  std::vector<Client> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(Connect());
+  // Answers of its own, and some that workers bring, until looks have found something.
+  std::uint64_t sequence = 0;
+  do {
+    for (Client& client : clients) ASSERT_TRUE(client.Send(Get("/healthz") + PredictGated(++sequence)));
+    for (Client& client : clients) {
+      ASSERT_EQ(client.Read().status, 200);
+      ASSERT_EQ(client.Read().status, 200);
+    }
+  } while (spins() == 0 && !HasCpuQuota());
+  server_->Shutdown();
+  EXPECT_FALSE(Connect().connected());
 }
 
 TEST_F(HttpServerTest, ShutdownFinishesWhatWasAdmittedAndClosesTheRest) {

@@ -18,7 +18,8 @@ thread_local const IoThread* this_io_thread = nullptr;
 
 }  // namespace
 
-IoThread::IoThread(ServerState& state, int number) : state_(state), number_(number), api_(state), sweep_(context_) {}
+IoThread::IoThread(ServerState& state, int number, Duration spin)
+    : state_(state), number_(number), spin_(spin), api_(state), sweep_(context_) {}
 
 IoThread::~IoThread() = default;
 
@@ -30,7 +31,35 @@ void IoThread::Start() {
 void IoThread::Run() {
   NameThisThread("http-" + std::to_string(number_));
   this_io_thread = this;
-  context_.run();
+  if (spin_ > Duration::zero())
+    RunSpinning();
+  else
+    context_.run();
+}
+
+void IoThread::RunSpinning() {
+  Spin spin(spin_);
+  while (context_.run_one() > 0) {  // sleeps if nothing is ready
+    if (!spin.ShouldLook(std::chrono::steady_clock::now())) continue;
+    context_.poll();  // what else was ready
+    while (LookForMore(spin) && spin.ShouldLook(std::chrono::steady_clock::now())) {
+    }
+  }
+}
+
+// False: nothing came, or the context was stopped.
+bool IoThread::LookForMore(Spin& spin) {
+  const TimePoint began = std::chrono::steady_clock::now();
+  TimePoint now = began;
+  bool found = false;
+  while (!found && now < began + spin.limit()) {
+    now = std::chrono::steady_clock::now();  // before what it finds is handled
+    found = context_.poll() > 0;
+    if (!found) std::this_thread::yield();
+  }
+  spin.Looked(found);
+  state_.spins->Count(found, now - began);
+  return found;
 }
 
 void IoThread::Stop() {

@@ -12,12 +12,14 @@
 #include "server/http/api.h"
 #include "server/http/exchange.h"
 #include "server/http/server_state.h"
+#include "server/http/spin.h"
 
 namespace punctual::http {
 
 class IoThread {
  public:
-  IoThread(ServerState& state, int number);
+  // `spin`: how long it may look for more before it sleeps (http/spin.h).
+  IoThread(ServerState& state, int number, Duration spin);
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
   // REQUIRES: Stop() was called, if Start() was.
@@ -45,12 +47,15 @@ class IoThread {
 
  private:
   void Run();
+  void RunSpinning();
+  bool LookForMore(Spin& spin);
   void SweepLater();
   void DrainFinished();
   void OnFinished(Exchange& exchange);
 
   ServerState& state_;
   const int number_;
+  const Duration spin_;
   net::io_context context_{1};
   Api api_;
   net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>,

@@ -14,6 +14,15 @@ namespace punctual::http {
 
 namespace net = boost::asio;
 
+// What the I/O threads' looks for more came to (http/spin.h).
+struct SpinCounts {
+  telemetry::Counter found, nothing, spun_ns;
+  void Count(bool has_found, Duration spun) {
+    (has_found ? found : nothing).Add();
+    spun_ns.Add(static_cast<std::uint64_t>(spun.count()));
+  }
+};
+
 struct ServerState {
   ServerState(Engine& served, const ServerOptions& wanted);
 
@@ -22,6 +31,7 @@ struct ServerState {
   std::atomic<bool> stopping = false;
   // Shared with the metrics, which outlive the server.
   std::shared_ptr<std::atomic<int>> connections = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<SpinCounts> spins = std::make_shared<SpinCounts>();
   // Runs on one thread of its own: what would hold up an io thread (large bodies, statistics).
   net::io_context aside{1};
 
