@@ -55,9 +55,8 @@ bool IoThread::LookForMore(Spin& spin) {
   while (!found && now < began + spin.limit()) {
     now = std::chrono::steady_clock::now();  // before what it finds is handled
     found = context_.poll() > 0;
-    if (!found) std::this_thread::yield();
   }
-  spin.Looked(found);
+  spin.Looked(found, began, now);
   state_.spins->Count(found, now - began);
   return found;
 }

@@ -22,7 +22,7 @@ class SpinTest : public ::testing::Test {
     ++events_;
     if (looking_) {
       const bool found = interval <= kLimit;
-      spin_.Looked(found);
+      spin_.Looked(found, clock_.Now(), clock_.Now() + std::min(interval, kLimit));
       found_ += found;
       spun_ += std::min(interval, kLimit);
     }
@@ -88,6 +88,18 @@ TEST_F(SpinTest, ItComesBackWhenEventsGetDenserAgain) {
   Reset();
   Events(100, microseconds(20));
   EXPECT_EQ(looks_, 100);
+}
+
+TEST_F(SpinTest, ALookInWhichTheCoreWasTakenAwayEndsThemForAWhile) {
+  Events(1000, microseconds(20));
+  spin_.Looked(true, clock_.Now(), clock_.Now() + kLimit + Spin::kTaken + Duration(1));
+  looking_ = false;
+  Reset();
+  Events(10'000, microseconds(20));
+  EXPECT_EQ(looks_, 0);
+  clock_.Advance(Spin::kRest);
+  Events(1000, microseconds(20));
+  EXPECT_GT(looks_, 900);
 }
 
 TEST_F(SpinTest, WhatFindsNothingCostsLittleWhateverTheRate) {
