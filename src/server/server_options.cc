@@ -40,6 +40,7 @@ Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
     server->Get("spin_us", spin_us, 0, 1000);
     options.spin = std::chrono::microseconds(spin_us);
     GetNumber(*server, "max_connections", options.max_connections, 1, 1'000'000);
+    GetNumber(*server, "max_connections_per_address", options.max_connections_per_address, 0, 1'000'000);
     GetNumber(*server, "max_body_bytes", options.max_body_bytes, 1024, 64 << 20);
     GetNumber(*server, "max_header_bytes", options.max_header_bytes, 1024, 1 << 20);
     GetNumber(*server, "max_pipelined", options.max_pipelined, 1, 1024);

@@ -15,6 +15,7 @@ struct ServerOptions {
   int io_threads = 0;                     // 0: the cores this process may use
   Duration spin{};                        // how long an idle I/O thread looks for more before it sleeps; 0: not at all
   int max_connections = 10'000;           // beyond: answered 503 and closed
+  int max_connections_per_address = 0;    // of one address; beyond: answered 503 and closed; 0: no bound
   std::size_t max_body_bytes = 1u << 20;  // of a request; beyond: 413
   std::size_t max_header_bytes = 8192;    // of a request; beyond: 431
   int max_pipelined = 16;                 // requests of one connection without an answer yet; beyond: not read

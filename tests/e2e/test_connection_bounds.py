@@ -113,6 +113,22 @@ def test_connections_over_the_bound_are_told_so_and_those_that_leave_make_room(s
         assert metrics(client).value("punctual_http_connections_refused_total") >= 30
 
 
+def test_an_address_over_its_bound_is_refused_and_others_are_not(start_server):
+    server = start_server(server={"max_connections_per_address": 3, "listen": "127.0.0.1:0"})
+    wires = [server.wire() for _ in range(3)]
+    for wire in wires:
+        assert wire.send(HEALTHZ).read().status == 200
+    with server.wire() as refused:
+        check_error(refused.read(), 503, "RESOURCE_EXHAUSTED", "max_connections_per_address")
+        assert refused.is_closed()
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S, ("127.0.0.2", 0)) as other:
+        other.sendall(HEALTHZ)
+        assert other.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    for wire in wires:
+        wire.close()
+    server.wait_until(lambda: open_connections(server) == 1, "saw them leave")
+
+
 def open_connections(server: Server) -> float:
     """With the one that asks; 0 if there is no room for it yet."""
     with server.wire() as wire:

@@ -55,6 +55,7 @@ void Connection::Close() {
   closed_ = true;
   ErrorCode ignored;
   socket_.close(ignored);
+  place_.GiveBack();
   thread_.Forget(*this);
 }
 

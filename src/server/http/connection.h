@@ -21,7 +21,8 @@ namespace punctual::http {
 // Everything on its IoThread, but for the constructor.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  explicit Connection(IoThread& thread) : thread_(thread), socket_(thread.context()) {}
+  Connection(IoThread& thread, PeerPlaces::Place place)
+      : thread_(thread), place_(std::move(place)), socket_(thread.context()) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -71,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool Incomplete() const { return parser_.has_value() && !no_more_requests_; }
 
   IoThread& thread_;
+  PeerPlaces::Place place_;
   Socket socket_;
 
   std::vector<char> buffer_;  // [begin_, end_) is not parsed yet

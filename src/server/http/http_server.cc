@@ -20,10 +20,10 @@ namespace {
 
 constexpr auto kShutdownPoll = std::chrono::milliseconds(1);
 
-// What a connection over the limit is told. It fits into any new socket's buffer.
-std::string TooManyConnections() {
+// What a connection over a limit is told. It fits into any new socket's buffer.
+std::string TooManyConnections(const std::string& which) {
   std::string body;
-  AppendError(body, Fail(Code::kResourceExhausted, "connections: max_connections are open now"));
+  AppendError(body, Fail(Code::kResourceExhausted, "connections: " + which));
   return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
@@ -94,14 +94,16 @@ class HttpServer::Impl {
   }
   // On the first thread.
   void Deal(int fd, int family) {
-    if (state_.connections->fetch_add(1) >= state_.options.max_connections) {
-      state_.connections->fetch_sub(1);
-      state_.connections_refused.Add();
-      [[maybe_unused]] const auto sent = ::send(fd, too_many_.data(), too_many_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::close(fd);
-      return;
-    }
-    threads_[next_++ % threads_.size()]->Adopt(fd, family);
+    if (state_.connections->fetch_add(1) >= state_.options.max_connections) return Refuse(fd, too_many_);
+    auto place = state_.places.Take(fd);
+    if (!place) return Refuse(fd, too_many_of_address_);
+    threads_[next_++ % threads_.size()]->Adopt(fd, family, *std::move(place));
+  }
+  void Refuse(int fd, const std::string& answer) {
+    state_.connections->fetch_sub(1);
+    state_.connections_refused.Add();
+    [[maybe_unused]] const auto sent = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(fd);
   }
   int InFlight() const {
     int count = 0;
@@ -114,7 +116,9 @@ class HttpServer::Impl {
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on the first thread's context
   std::size_t next_ = 0;
-  const std::string too_many_ = TooManyConnections();
+  const std::string too_many_ = TooManyConnections("max_connections are open now");
+  const std::string too_many_of_address_ =
+      TooManyConnections("max_connections_per_address are open now from your address");
   std::thread aside_;
 };
 

@@ -47,6 +47,34 @@ TEST_F(HttpServerTest, ConnectionsOverTheBoundGet503AndThoseOpenGoOn) {
   EXPECT_EQ(reply.status, 200);
 }
 
+TEST_F(HttpServerTest, AnAddressHasNoMoreConnectionsThanItMayAndAUnixSocketHasNone) {
+  options_.max_connections_per_address = 2;
+  options_.unix_socket = repository_.path() + "/p.sock";
+  Start();
+  Client first = Connect();
+  ASSERT_EQ(first.Ask(Get("/healthz")).status, 200);
+  {
+    Client second = Connect();
+    ASSERT_EQ(second.Ask(Get("/healthz")).status, 200);
+    Client third = Connect();
+    const Reply reply = third.Read();
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_THAT(reply.body, HasSubstr("max_connections_per_address"));
+    EXPECT_TRUE(third.IsClosed());
+  }
+  Reply reply;
+  for (int i = 0; i < 1000 && reply.status != 200; ++i) {  // until the server has seen the second leave
+    reply = Connect().Ask(Get("/healthz"));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(reply.status, 200);
+  std::vector<Client> local;
+  for (int i = 0; i < 4; ++i) {
+    local.push_back(Client::Unix(options_.unix_socket));
+    EXPECT_EQ(local.back().Ask(Get("/healthz")).status, 200);
+  }
+}
+
 TEST_F(HttpServerTest, ManyConnectionsAtOnceAreAllAnswered) {
   Start();
   ASSERT_EQ(Connect().Ask(Post("/v1/market/S", Book(1))).status, 200);
@@ -69,14 +97,13 @@ TEST_F(HttpServerTest, SpinningThreadsAnswerAndEndAsSleepingOnesDo) {
   };
   std::vector<Client> clients;
   for (int i = 0; i < 4; ++i) clients.push_back(Connect());
-  // Answers of its own, and some that workers bring, until looks have found something.
-  std::uint64_t sequence = 0;
+  for (std::uint64_t i = 1; i <= 4; ++i) ASSERT_EQ(Connect().Ask(PredictGated(i)).status, 200);  // a worker's
+  // One close after the other, until looks have found something.
   do {
-    for (Client& client : clients) ASSERT_TRUE(client.Send(Get("/healthz") + PredictGated(++sequence)));
-    for (Client& client : clients) {
-      ASSERT_EQ(client.Read().status, 200);
-      ASSERT_EQ(client.Read().status, 200);
-    }
+    for (int i = 0; i < 50; ++i)
+      for (Client& client : clients) ASSERT_TRUE(client.Send(Get("/healthz")));
+    for (int i = 0; i < 50; ++i)
+      for (Client& client : clients) ASSERT_EQ(client.Read().status, 200);
   } while (spins() == 0 && !HasCpuQuota());
   server_->Shutdown();
   EXPECT_FALSE(Connect().connected());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "base/threads.h"
 #include "server/http/connection.h"
@@ -71,9 +72,9 @@ void IoThread::Stop() {
   context_.poll();
 }
 
-void IoThread::Adopt(int fd, int family) {
-  net::post(context_, [this, fd, family] {
-    auto connection = std::make_shared<Connection>(*this);
+void IoThread::Adopt(int fd, int family, PeerPlaces::Place place) {
+  net::post(context_, [this, fd, family, taken = std::move(place)]() mutable {
+    auto connection = std::make_shared<Connection>(*this, std::move(taken));
     if (state_.stopping.load() || !connection->Open(fd, family)) {
       ::close(fd);
       state_.connections->fetch_sub(1);

@@ -30,7 +30,7 @@ class IoThread {
   void Stop();
 
   // From any thread.
-  void Adopt(int fd, int family);
+  void Adopt(int fd, int family, PeerPlaces::Place place);
   void Finish(Exchange& exchange);
   void BeginShutdown();
   void CloseAll();

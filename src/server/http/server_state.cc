@@ -14,11 +14,13 @@ telemetry::Counter& Responses(Engine& engine, const char* status) {
 ServerState::ServerState(Engine& served, const ServerOptions& wanted)
     : engine(served),
       options(wanted),
+      places(wanted.max_connections_per_address),
       responses_ok(Responses(served, "2xx")),
       responses_refused(Responses(served, "4xx")),
       responses_failed(Responses(served, "5xx")),
       connections_refused(
-          served.metrics().AddCounter("punctual_http_connections_refused_total", "Connections over max_connections")),
+          served.metrics().AddCounter("punctual_http_connections_refused_total",
+                                      "Connections over max_connections or max_connections_per_address")),
       timeouts(served.metrics().AddCounter("punctual_http_timeouts_total",
                                            "Connections closed because the peer was too slow, or idle for too long")) {
   served.metrics().AddGauge("punctual_http_connections", "Open connections", {},

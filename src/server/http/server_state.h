@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "punctual/engine.h"
+#include "server/http/peer_places.h"
 #include "server/server_options.h"
 #include "telemetry/registry.h"
 
@@ -29,6 +30,7 @@ struct ServerState {
   Engine& engine;
   const ServerOptions options;
   std::atomic<bool> stopping = false;
+  PeerPlaces places;
   // Shared with the metrics, which outlive the server.
   std::shared_ptr<std::atomic<int>> connections = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<SpinCounts> spins = std::make_shared<SpinCounts>();
@@ -38,7 +40,7 @@ struct ServerState {
   telemetry::Counter& responses_ok;         // 2xx
   telemetry::Counter& responses_refused;    // 4xx
   telemetry::Counter& responses_failed;     // 5xx
-  telemetry::Counter& connections_refused;  // over max_connections
+  telemetry::Counter& connections_refused;  // over max_connections or an address's bound
   telemetry::Counter& timeouts;             // connections closed for one of the timeouts
 };
 
