@@ -27,7 +27,7 @@ using load::Grouped;
 // What the command line says, before it is understood.
 struct Flags {
   load::LoadOptions options;
-  double duration_s = 30, warmup_s = 0, timeout_ms = 2000;
+  double duration_s = 30, warmup_s = 0, timeout_ms = 2000, window_ms = 0;
   std::size_t user_count = 1000, features = 0;
   std::string users_file, style, report_file;
   std::vector<std::string> tiers, symbols = {"8"};
@@ -64,6 +64,7 @@ Result<load::LoadOptions> Understand(const Flags& flags) {
   options.duration = duration(flags.duration_s);
   options.warmup = duration(flags.warmup_s);
   options.timeout = duration(flags.timeout_ms / 1e3);
+  options.report_window = duration(flags.window_ms / 1e3);
   options.symbols = SymbolNames(flags.symbols);
   if (flags.features > 0) options.shape = {1, static_cast<std::int64_t>(flags.features)};
   PUNCTUAL_TRY(SetTiers(flags.tiers, options.tiers));
@@ -187,6 +188,8 @@ void AddContentOptions(CLI::App& command, Flags& flags) {
   command.add_option("--market-file", options.market_file,
                      "snapshot: an order-book CSV file; default: simulated books");
   command.add_option("--report", flags.report_file, "writes the report as JSON");
+  command.add_option("--windows", flags.window_ms, "the report also counts by windows of so many milliseconds")
+      ->needs("--report");
 }
 
 }  // namespace

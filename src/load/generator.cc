@@ -60,7 +60,7 @@ Generator::Generator(const LoadPlan& plan, std::size_t thread)
     : plan_(plan),
       schedule_(MakeSchedule(plan, thread)),
       buffer_(64u << 10),
-      stats_(plan.options.tiers.size(), plan.limits.size()),
+      stats_(plan.options.tiers.size(), plan.limits.size(), plan.windows),
       progress_(stats_) {
   const auto threads = static_cast<std::size_t>(plan.options.threads);
   connections_.resize((plan.connections - thread + threads - 1) / threads);
@@ -135,7 +135,7 @@ void Generator::Emit(const Arrival& arrival, TimePoint due, TimePoint now) {
   if (Measured(request)) {
     if (!measuring_) cpu_before_ = ThreadCpu();
     measuring_ = true;
-    ++stats_.tiers[TierOf(request)].sent;
+    stats_.RecordSent(TierOf(request), WindowOf(request));
     stats_.lateness.Record(now - due);
   }
   const auto index =
@@ -156,7 +156,7 @@ void Generator::Expire(TimePoint now) {
       // What was due before it is gone, so it is the first on its connection.
       const auto index =
           static_cast<std::uint32_t>(oldest.slot % plan_.connections / static_cast<std::size_t>(plan_.options.threads));
-      if (Measured(oldest)) ++stats_.timed_out;
+      if (Measured(oldest)) stats_.RecordTimeOut(WindowOf(oldest));
       const bool sent = std::exchange(connections_[index].in_flight, false);
       FinishHead(connections_[index]);
       // Its response would be taken for that of the next request.
@@ -194,6 +194,11 @@ Result<void> Generator::Wait(TimePoint until, TimePoint& now) {
 
 std::size_t Generator::TierOf(const Request& request) const {
   return plan_.options.users[request.slot % plan_.options.users.size()].tier;
+}
+
+std::size_t Generator::WindowOf(const Request& request) const {
+  if (plan_.windows == 0) return 0;
+  return static_cast<std::size_t>((request.due - measure_from_) / plan_.options.report_window);
 }
 
 void Generator::Publish(TimePoint now) {
@@ -237,7 +242,7 @@ void Generator::Lose(std::uint32_t index, TimePoint now) {
   Connection& connection = connections_[index];
   if (connection.state == Connection::State::kConnecting) --opening_;
   if (connection.in_flight) {
-    if (Measured(At(connection.head))) ++stats_.connection_lost;
+    if (const Request& lost = At(connection.head); Measured(lost)) stats_.RecordConnectionLost(WindowOf(lost));
     FinishHead(connection);
   }
   connection.fd.Reset();
@@ -325,7 +330,7 @@ void Generator::Receive(std::uint32_t index, TimePoint now) {
   if (!connection.received.empty()) bytes = connection.received.append(bytes);
   auto response = connection.parser.Parse(bytes);
   if (response.has_error()) {
-    if (Measured(At(connection.head))) stats_.errors.Add("not an HTTP response");
+    if (const Request& request = At(connection.head); Measured(request)) stats_.RecordGarbage(WindowOf(request));
     FinishHead(connection);
     connection.in_flight = false;
     return Lose(index, now);
@@ -347,10 +352,10 @@ void Generator::Complete(std::uint32_t index, const HttpResponse& response, Time
   if (Measured(request)) {
     if (response.status >= 200 && response.status < 300) {
       const std::size_t tier = TierOf(request);
-      stats_.RecordAnswer(plan_.options.tiers[tier], tier, now - request.due, plan_.limits);
-      stats_.RecordProvenance(response.body);
+      stats_.RecordAnswer(plan_.options.tiers[tier], tier, WindowOf(request), now - request.due, plan_.limits,
+                          response.body);
     } else {
-      stats_.RecordError(response.status, response.body);
+      stats_.RecordError(WindowOf(request), response.status, response.body);
     }
   }
   connection.failures = 0;

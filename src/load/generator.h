@@ -32,7 +32,8 @@ struct LoadPlan {
   std::vector<Duration> limits;
   RequestMaker requests;
   std::size_t connections = 0;
-  std::size_t slots = 0;  // slot s: user s % users, connection s % connections
+  std::size_t slots = 0;    // slot s: user s % users, connection s % connections
+  std::size_t windows = 0;  // of the report, from where measuring begins
   const std::atomic<bool>& stop;
 };
 
@@ -98,6 +99,8 @@ class Generator {
 
   bool Measured(const Request& request) const { return request.due >= measure_from_; }
   std::size_t TierOf(const Request& request) const;
+  // Index of the report's window in which it was due; beyond all if there are none. REQUIRES: Measured(request).
+  std::size_t WindowOf(const Request& request) const;
 
   const LoadPlan& plan_;
   Schedule schedule_;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/threads.h"
 #include "load/generator.h"
@@ -21,6 +22,14 @@ using Clock = std::chrono::steady_clock;
 
 Error Bad(const std::string& what) { return Fail(Code::kInvalidArgument, what); }
 
+constexpr std::size_t kMaxWindows = 10'000;
+
+// The last one may be a part of one.
+std::size_t WindowsOf(const LoadOptions& options) {
+  if (options.report_window <= Duration{}) return 0;
+  return static_cast<std::size_t>((options.duration + options.report_window - Duration(1)) / options.report_window);
+}
+
 Result<void> Check(const LoadOptions& options, std::size_t connections) {
   if (!(options.rate > 0 && options.rate <= 1e7)) return Bad("--rate: must be above 0 and at most 10000000");
   if (options.duration <= Duration{}) return Bad("--duration: must be above 0");
@@ -29,6 +38,8 @@ Result<void> Check(const LoadOptions& options, std::size_t connections) {
   if (options.threads < 1 || static_cast<std::size_t>(options.threads) > connections)
     return Bad("--threads: must be 1 to the number of connections");
   if (!(options.zipf >= 0 && options.zipf <= 10)) return Bad("--zipf: must be 0 to 10");
+  if (options.report_window < Duration{} || WindowsOf(options) > kMaxWindows)
+    return Bad("--windows: must be 0 or above, and the duration at most " + std::to_string(kMaxWindows) + " of them");
   return {};
 }
 
@@ -108,6 +119,7 @@ Result<LoadReport> RunLoad(LoadOptions options, const std::atomic<bool>& stop,
                       .requests = std::move(requests),
                       .connections = connections,
                       .slots = std::max(connections, options.users.size()),
+                      .windows = WindowsOf(options),
                       .stop = stop};
   std::vector<std::unique_ptr<Generator>> generators;
   for (std::size_t i = 0; i < static_cast<std::size_t>(options.threads); ++i) {
@@ -119,9 +131,11 @@ Result<LoadReport> RunLoad(LoadOptions options, const std::atomic<bool>& stop,
                     .tiers = options.tiers,
                     .limits = plan.limits,
                     .offered_rps = options.rate,
-                    .connections = connections};
+                    .connections = connections,
+                    .window = options.report_window};
   {
     const TimePoint start = Clock::now();
+    report.measured_from_unix_ns = UnixTimeNs() + options.warmup.count();
     Crew crew(generators);
     for (TimePoint next = start + std::chrono::seconds(1); !crew.WaitUntil(next); next += std::chrono::seconds(1))
       on_progress({Sum(generators), Clock::now() - start, options.warmup + options.duration});

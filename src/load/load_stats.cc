@@ -18,6 +18,10 @@ void NamedCounts::Add(std::string_view name, std::uint64_t count) {
   }
 }
 
+void NamedCounts::Merge(const NamedCounts& other) {
+  for (const auto& [name, count] : other.counts_) Add(name, count);
+}
+
 std::uint64_t NamedCounts::Of(std::string_view name) const {
   for (const auto& [known, sum] : counts_)
     if (known == name) return sum;
@@ -30,23 +34,53 @@ std::uint64_t NamedCounts::Sum() const {
   return all;
 }
 
-void LoadStats::RecordAnswer(const Tier& tier, std::size_t tier_index, Duration latency,
-                             const std::vector<Duration>& limits) {
-  tiers[tier_index].latency.Record(latency);
-  if (latency <= tier.budget) ++tiers[tier_index].within;
+void LoadStats::RecordSent(std::size_t tier_index, std::size_t window) {
+  ++tiers[tier_index].sent;
+  if (window < windows.size()) ++windows[window].sent;
+}
+
+void LoadStats::RecordAnswer(const Tier& tier, std::size_t tier_index, std::size_t window, Duration latency,
+                             const std::vector<Duration>& limits, std::string_view body) {
+  const bool in_time = latency <= tier.budget;
+  const bool is_degraded = body.find("\"degraded\":true") != std::string_view::npos;
+  TierCounts& counts = tiers[tier_index];
+  counts.latency.Record(latency);
+  counts.late_by.Record(std::max(latency - tier.budget, Duration{}));
+  if (in_time) ++counts.within;
   for (std::size_t i = 0; i < limits.size(); ++i)
     if (latency <= limits[i]) ++within[i];
+  if (const std::string_view source = ScanJsonText(body, "\"source\":"); !source.empty()) {
+    sources.Add(source);
+    counts.sources.Add(source);
+    if (in_time) counts.within_sources.Add(source);
+  }
+  if (is_degraded) ++degraded;
+  if (window >= windows.size()) return;
+  if (in_time) ++windows[window].within;
+  if (is_degraded) ++windows[window].degraded;
 }
 
-void LoadStats::RecordProvenance(std::string_view body) {
-  if (const std::string_view source = ScanJsonText(body, "\"source\":"); !source.empty()) sources.Add(source);
-  if (body.find("\"degraded\":true") != std::string_view::npos) ++degraded;
-}
-
-void LoadStats::RecordError(int status, std::string_view body) {
+void LoadStats::RecordError(std::size_t window, int status, std::string_view body) {
   std::string name = std::to_string(status);
   if (const std::string_view code = ScanJsonText(body, "\"code\":"); !code.empty()) (name += ' ') += code.substr(0, 40);
+  CountError(window, name);
+}
+
+void LoadStats::RecordGarbage(std::size_t window) { CountError(window, "not an HTTP response"); }
+
+void LoadStats::CountError(std::size_t window, std::string_view name) {
   errors.Add(name);
+  if (window < windows.size()) ++windows[window].errors;
+}
+
+void LoadStats::RecordTimeOut(std::size_t window) {
+  ++timed_out;
+  if (window < windows.size()) ++windows[window].unanswered;
+}
+
+void LoadStats::RecordConnectionLost(std::size_t window) {
+  ++connection_lost;
+  if (window < windows.size()) ++windows[window].unanswered;
 }
 
 void LoadStats::Merge(const LoadStats& other) {
@@ -54,13 +88,23 @@ void LoadStats::Merge(const LoadStats& other) {
     tiers[i].sent += other.tiers[i].sent;
     tiers[i].within += other.tiers[i].within;
     tiers[i].latency.Merge(other.tiers[i].latency);
+    tiers[i].late_by.Merge(other.tiers[i].late_by);
+    tiers[i].sources.Merge(other.tiers[i].sources);
+    tiers[i].within_sources.Merge(other.tiers[i].within_sources);
+  }
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    windows[i].sent += other.windows[i].sent;
+    windows[i].within += other.windows[i].within;
+    windows[i].degraded += other.windows[i].degraded;
+    windows[i].unanswered += other.windows[i].unanswered;
+    windows[i].errors += other.windows[i].errors;
   }
   for (std::size_t i = 0; i < within.size(); ++i) within[i] += other.within[i];
   degraded += other.degraded;
   timed_out += other.timed_out;
   connection_lost += other.connection_lost;
-  for (const auto& [name, count] : other.sources.all()) sources.Add(name, count);
-  for (const auto& [name, count] : other.errors.all()) errors.Add(name, count);
+  sources.Merge(other.sources);
+  errors.Merge(other.errors);
   lateness.Merge(other.lateness);
   cpu += other.cpu;
 }

@@ -16,6 +16,7 @@ namespace punctual::load {
 class NamedCounts {
  public:
   void Add(std::string_view name, std::uint64_t count = 1);
+  void Merge(const NamedCounts& other);
   std::uint64_t Of(std::string_view name) const;
   std::uint64_t Sum() const;
   const std::vector<std::pair<std::string, std::uint64_t>>& all() const { return counts_; }
@@ -25,17 +26,26 @@ class NamedCounts {
 };
 
 struct TierCounts {
-  std::uint64_t sent = 0;    // were due
-  std::uint64_t within = 0;  // answered within the tier's budget
-  Histogram latency;         // of those answered
+  std::uint64_t sent = 0;      // were due
+  std::uint64_t within = 0;    // answered within the tier's budget
+  Histogram latency;           // of those answered
+  Histogram late_by;           // of those answered: latency - budget; 0 of what was in time
+  NamedCounts sources;         // of those answered, as far as they say it
+  NamedCounts within_sources;  // of those answered within the budget
+};
+
+// Of the requests that were due in a part of the run.
+struct WindowCounts {
+  std::uint64_t sent = 0, within = 0, degraded = 0, unanswered = 0, errors = 0;
 };
 
 struct LoadStats {
-  explicit LoadStats(std::size_t tier_count = 0, std::size_t limit_count = 0)
-      : tiers(tier_count), within(limit_count) {}
+  explicit LoadStats(std::size_t tier_count = 0, std::size_t limit_count = 0, std::size_t window_count = 0)
+      : tiers(tier_count), within(limit_count), windows(window_count) {}
 
   std::vector<TierCounts> tiers;
   std::vector<std::uint64_t> within;  // answered within each of the report's limits
+  std::vector<WindowCounts> windows;  // of equal length, from where measuring began; none: not asked for
   std::uint64_t degraded = 0;
   std::uint64_t timed_out = 0;        // no response within the timeout
   std::uint64_t connection_lost = 0;  // the connection ended before the response
@@ -44,18 +54,26 @@ struct LoadStats {
   Histogram lateness;                 // of the generator: from due until it turned to the request
   Duration cpu{};                     // of the generator's thread
 
-  // `latency`: from due until the response was there. `limits`: those of the report.
-  void RecordAnswer(const Tier& tier, std::size_t tier_index, Duration latency, const std::vector<Duration>& limits);
-  // Takes source and degraded from a response's body.
-  void RecordProvenance(std::string_view body);
-  void RecordError(int status, std::string_view body);
-  // REQUIRES: as many tiers and limits in both.
+  // `window`: index of the one in which the request was due; beyond the last there is nothing to count in.
+  void RecordSent(std::size_t tier_index, std::size_t window);
+  // `latency`: from due until the response was there. `limits`: those of the report. Source and degraded are taken from
+  // the response's body.
+  void RecordAnswer(const Tier& tier, std::size_t tier_index, std::size_t window, Duration latency,
+                    const std::vector<Duration>& limits, std::string_view body);
+  void RecordError(std::size_t window, int status, std::string_view body);
+  void RecordGarbage(std::size_t window);  // a response that is not HTTP
+  void RecordTimeOut(std::size_t window);
+  void RecordConnectionLost(std::size_t window);
+  // REQUIRES: as many tiers, limits and windows in both.
   void Merge(const LoadStats& other);
 
   std::uint64_t sent() const;
   std::uint64_t answered() const;
   std::uint64_t unanswered() const { return timed_out + connection_lost; }
   Histogram latency() const;
+
+ private:
+  void CountError(std::size_t window, std::string_view name);
 };
 
 // The text value of the first `"key":"value"` in `json`, with or without a space behind the colon; empty if there is

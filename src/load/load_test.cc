@@ -80,6 +80,25 @@ TEST(LoadTest, LatencyCountsFromWhenARequestWasDueAlsoWhileTheServerStalls) {
   EXPECT_LT(report.stats.within[0], 430u);
 }
 
+TEST(LoadTest, WindowsDivideTheMeasuredPartByWhenRequestsWereDue) {
+  int count = 0;
+  TestServer server([&](const TestRequest&) {
+    return ++count > 400 ? TestResponse(503, "{}") : kAnswer;  // 100 of the warm-up, then three of five windows
+  });
+  LoadOptions options = Options(server);
+  options.warmup = milliseconds(100);
+  options.report_window = milliseconds(100);
+  // One connection: the server sees the requests in the order in which they were due.
+  options.connections = 1;
+  const LoadReport report = ReportOf(options);
+  ASSERT_EQ(report.stats.windows.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(report.stats.windows[i].sent, 100u) << i;
+    EXPECT_EQ(report.stats.windows[i].errors, i < 3 ? 0u : 100u) << i;
+    EXPECT_EQ(report.stats.windows[i].unanswered, 0u) << i;
+  }
+}
+
 TEST(LoadTest, UsersShareConnectionsAndWaitForThem) {
   TestServer server([&](const TestRequest&) { return kAnswer; });
   LoadOptions options = Options(server);
@@ -248,6 +267,7 @@ TEST(LoadTest, OptionsAreCheckedAndNamed) {
   EXPECT_EQ(error([](LoadOptions& o) { o.duration = {}; }), "--duration");
   EXPECT_EQ(error([](LoadOptions& o) { o.threads = 3; }), "--threads");
   EXPECT_EQ(error([](LoadOptions& o) { o.zipf = -1; }), "--zipf");
+  EXPECT_EQ(error([](LoadOptions& o) { o.report_window = Duration(1000); }), "--windows");
   EXPECT_EQ(error([](LoadOptions& o) { o.connections = 2'000'000'000; }), "--connections");
   EXPECT_EQ(error([](LoadOptions& o) { o.to = "ftp://x"; }), "address \"ftp");
 }

@@ -37,6 +37,7 @@ struct LoadOptions {
   Duration duration = std::chrono::seconds(30);  // what is measured
   Duration warmup{};                             // before it, under the same load, not counted
   Duration timeout = std::chrono::seconds(2);    // a request that has no response by then counts as unanswered
+  Duration report_window{};                      // the report counts by windows of this length; 0: not
   std::size_t connections = 0;                   // 0: one a user
   int threads = 1;
   std::uint64_t seed = 1;

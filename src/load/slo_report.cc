@@ -61,6 +61,12 @@ class JsonText {
     Key(key);
     text_ += std::to_string(value);
   }
+  void Put(std::string_view key, const std::vector<std::uint64_t>& values) {
+    Key(key);
+    text_ += '[';
+    for (std::size_t i = 0; i < values.size(); ++i) (text_ += i == 0 ? "" : ", ") += std::to_string(values[i]);
+    text_ += ']';
+  }
   std::string Finish() {
     Close();
     return text_ + "\n";
@@ -88,6 +94,24 @@ class JsonText {
 void PutCounts(JsonText& json, std::string_view key, const NamedCounts& counts) {
   json.Open(key);
   for (const auto& [name, count] : counts.all()) json.Put(name, count);
+  json.Close();
+}
+
+void PutWindows(JsonText& json, const LoadReport& report) {
+  const std::vector<WindowCounts>& windows = report.stats.windows;
+  if (windows.empty()) return;
+  const auto put = [&](std::string_view key, std::uint64_t WindowCounts::*field) {
+    std::vector<std::uint64_t> values;
+    for (const WindowCounts& window : windows) values.push_back(window.*field);
+    json.Put(key, values);
+  };
+  json.Open("windows");
+  json.Put("ms", Milliseconds(report.window));
+  put("sent", &WindowCounts::sent);
+  put("within_budget", &WindowCounts::within);
+  put("degraded", &WindowCounts::degraded);
+  put("unanswered", &WindowCounts::unanswered);
+  put("errors", &WindowCounts::errors);
   json.Close();
 }
 
@@ -179,6 +203,13 @@ std::string ReportJson(const LoadReport& report) {
     json.Put("p99", quantile(counts.latency, 0.99));
     json.Put("p999", quantile(counts.latency, 0.999));
     json.Put("max", Milliseconds(counts.latency.max()));
+    json.Open("late_by_ms");
+    json.Put("p99", quantile(counts.late_by, 0.99));
+    json.Put("p999", quantile(counts.late_by, 0.999));
+    json.Put("max", Milliseconds(counts.late_by.max()));
+    json.Close();
+    PutCounts(json, "sources", counts.sources);
+    PutCounts(json, "sources_within_budget", counts.within_sources);
     json.Close();
   }
   json.Close();
@@ -189,6 +220,8 @@ std::string ReportJson(const LoadReport& report) {
   json.Put("timeout", stats.timed_out);
   json.Put("connection_lost", stats.connection_lost);
   json.Close();
+  json.Put("measured_from_unix_ms", static_cast<double>(report.measured_from_unix_ns) / 1e6);
+  PutWindows(json, report);
   json.Put("generator_cpu_s", Seconds(stats.cpu));
   json.Put("generator_cpu_us_per_request", CpuPerRequestUs(report));
   json.Open("generator_lateness_ms");

@@ -17,24 +17,24 @@ using testing::HasSubstr;
 // in 30 ms, one never.
 LoadReport Report() {
   const std::vector<Tier> tiers = {{"premium", milliseconds(15)}, {"basic", microseconds(7500)}};
-  LoadReport report{.stats = LoadStats(2, 4),
+  LoadReport report{.stats = LoadStats(2, 4, 2),
                     .tiers = tiers,
                     .limits = ReportLimits(tiers),
                     .offered_rps = 11,
                     .duration = seconds(10),
-                    .connections = 5};
+                    .connections = 5,
+                    .window = seconds(5),
+                    .measured_from_unix_ns = 1'700'000'000'000'000'000};
   LoadStats& stats = report.stats;
-  stats.tiers[0].sent = 100;
-  stats.tiers[1].sent = 10;
-  for (int i = 0; i < 98; ++i) {
-    stats.RecordAnswer(tiers[0], 0, milliseconds(1), report.limits);
-    stats.RecordProvenance(R"({"outputs":{},"source":"l1","degraded":false})");
-  }
-  stats.RecordAnswer(tiers[0], 0, milliseconds(20), report.limits);
-  stats.RecordProvenance(R"({"source": "stale","degraded":true})");
-  stats.RecordError(503, R"({"error":{"code":"UNAVAILABLE","message":"no rung"}})");
-  for (int i = 0; i < 9; ++i) stats.RecordAnswer(tiers[1], 1, milliseconds(30), report.limits);
-  stats.timed_out = 1;
+  for (int i = 0; i < 100; ++i) stats.RecordSent(0, 0);
+  for (int i = 0; i < 10; ++i) stats.RecordSent(1, 1);
+  for (int i = 0; i < 98; ++i)
+    stats.RecordAnswer(tiers[0], 0, 0, milliseconds(1), report.limits,
+                       R"({"outputs":{},"source":"l1","degraded":false})");
+  stats.RecordAnswer(tiers[0], 0, 0, milliseconds(20), report.limits, R"({"source": "stale","degraded":true})");
+  stats.RecordError(0, 503, R"({"error":{"code":"UNAVAILABLE","message":"no rung"}})");
+  for (int i = 0; i < 9; ++i) stats.RecordAnswer(tiers[1], 1, 1, milliseconds(30), report.limits, "{}");
+  stats.RecordTimeOut(1);
   stats.lateness.Record(microseconds(20));
   stats.cpu = milliseconds(11);
   return report;
@@ -84,6 +84,41 @@ TEST(SloReportTest, SharesAreOfAllSent) {
   EXPECT_EQ(json.at("tiers").at("basic").at("within_budget").to_number<double>(), 0);
 }
 
+TEST(SloReportTest, TiersSayWhatAnsweredThemAndHowLateItWas) {
+  const boost::json::value json = boost::json::parse(ReportJson(Report()));
+  const auto number = [&](const char* pointer) { return json.at_pointer(pointer).to_number<double>(); };
+  EXPECT_EQ(number("/tiers/premium/sources/l1"), 98);
+  EXPECT_EQ(number("/tiers/premium/sources/stale"), 1);
+  EXPECT_EQ(number("/tiers/premium/sources_within_budget/l1"), 98);
+  EXPECT_FALSE(json.at_pointer("/tiers/premium/sources_within_budget").as_object().contains("stale"));  // it was late
+  EXPECT_TRUE(json.at_pointer("/tiers/basic/sources").as_object().empty());
+  // 98 of 99 were in time, which is late by nothing; the other took 20 ms of 15.
+  EXPECT_EQ(number("/tiers/premium/late_by_ms/p999"), 5);
+  EXPECT_EQ(number("/tiers/premium/late_by_ms/max"), 5);
+  EXPECT_EQ(number("/tiers/basic/late_by_ms/max"), 22.5);
+}
+
+TEST(SloReportTest, WhatIsInTimeIsLateByNothing) {
+  const std::vector<Tier> tiers = {{"basic", milliseconds(50)}};
+  LoadReport report{.stats = LoadStats(1, 3), .tiers = tiers, .limits = ReportLimits({})};
+  for (int i = 0; i < 10; ++i)
+    report.stats.RecordAnswer(tiers[0], 0, 0, milliseconds(50), report.limits, R"({"source":"model"})");
+  const boost::json::value json = boost::json::parse(ReportJson(report));
+  EXPECT_EQ(json.at_pointer("/tiers/basic/late_by_ms/p999").to_number<double>(), 0);
+}
+
+TEST(SloReportTest, WindowsCountWhatWasDueInThem) {
+  const boost::json::value json = boost::json::parse(ReportJson(Report()));
+  const auto list = [&](const char* name) { return json.at("windows").at(name); };
+  EXPECT_EQ(list("ms").to_number<int>(), 5000);
+  EXPECT_EQ(list("sent"), boost::json::value({100, 10}));
+  EXPECT_EQ(list("within_budget"), boost::json::value({98, 0}));
+  EXPECT_EQ(list("degraded"), boost::json::value({1, 0}));
+  EXPECT_EQ(list("errors"), boost::json::value({1, 0}));
+  EXPECT_EQ(list("unanswered"), boost::json::value({0, 1}));
+  EXPECT_EQ(json.at("measured_from_unix_ms").to_number<double>(), 1'700'000'000'000);
+}
+
 TEST(SloReportTest, TablesShowTiersSourcesAndErrors) {
   const std::string text = ReportText(Report());
   EXPECT_THAT(text, HasSubstr("│ tier    │ budget ms │ sent │"));
@@ -107,12 +142,18 @@ TEST(SloReportTest, MergedStatsAreTheSum) {
   EXPECT_EQ(report.stats.errors.Of("503 UNAVAILABLE"), 2u);
   EXPECT_EQ(report.stats.degraded, 2u);
   EXPECT_EQ(report.stats.cpu, milliseconds(22));
+  EXPECT_EQ(report.stats.tiers[0].sources.Of("l1"), 196u);
+  EXPECT_EQ(report.stats.tiers[0].within_sources.Of("l1"), 196u);
+  EXPECT_EQ(report.stats.tiers[1].late_by.count(), 18u);
+  EXPECT_EQ(report.stats.windows[0].sent, 200u);
+  EXPECT_EQ(report.stats.windows[1].unanswered, 2u);
 }
 
 TEST(SloReportTest, AnEmptyRunHasAReportToo) {
   const LoadReport report{.stats = LoadStats(1, 3), .tiers = {{"a", milliseconds(15)}}, .limits = ReportLimits({})};
   const boost::json::value json = boost::json::parse(ReportJson(report));
   EXPECT_EQ(json.at("cache_hit_rate").to_number<double>(), 0);
+  EXPECT_FALSE(json.as_object().contains("windows"));
   EXPECT_THAT(ReportText(report), HasSubstr("0 requests"));
 }
 
