@@ -87,6 +87,8 @@ void AddSimulateCommand(CLI::App& app, int& exit_code) {
   const auto flags = std::make_shared<Flags>();
   command->add_option("--symbols", flags->simulator.symbols, "how many; they are called SIM1, SIM2, ...")
       ->capture_default_str();
+  command->add_option("--prefix", flags->simulator.prefix, "what their names begin with, for a second feed beside")
+      ->capture_default_str();
   command->add_option("--rate", flags->simulator.books_per_second, "books a second of each symbol")
       ->capture_default_str();
   command->add_option("--levels", flags->simulator.levels, "levels of a book")->capture_default_str();

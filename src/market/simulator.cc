@@ -27,6 +27,7 @@ constexpr std::array<Kind, 4> kKinds = {{
 Result<Simulator> Simulator::Make(const SimulatorOptions& options) {
   if (options.symbols < 1 || options.symbols > kMostSymbols)
     return Fail(Code::kInvalidArgument, "symbols: must be 1 to " + std::to_string(kMostSymbols));
+  if (options.prefix.empty()) return Fail(Code::kInvalidArgument, "prefix: must not be empty");
   if (options.levels < 1 || options.levels > kMaxBookLevels)
     return Fail(Code::kInvalidArgument, "levels: must be 1 to " + std::to_string(kMaxBookLevels));
   if (!(options.books_per_second >= 1e-3 && options.books_per_second <= 1e6))
@@ -45,7 +46,7 @@ Simulator::Simulator(const SimulatorOptions& options)
     const Kind& kind = kKinds[static_cast<std::size_t>(i) % kKinds.size()];
     // Each book has its own numbers, so that one symbol does not change with the number of the others.
     const std::uint64_t seed = options.seed * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(i + 1);
-    symbols_.push_back("SIM" + std::to_string(i + 1));
+    symbols_.push_back(options.prefix + std::to_string(i + 1));
     instruments_.push_back({SimulatedBook(kind.mid_tick, seed), kind.ticks_per_unit, kind.lots_per_unit});
   }
 }

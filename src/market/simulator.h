@@ -17,6 +17,7 @@ namespace punctual {
 struct SimulatorOptions {
   std::uint64_t seed = 1;
   int symbols = 4;               // 1 to 10,000; they are called SIM1, SIM2, ...
+  std::string prefix = "SIM";    // of their names; not empty
   int levels = 10;               // 1 to kMaxBookLevels
   double books_per_second = 10;  // of each symbol, on average: the gaps are exponential. 1e-3 to 1e6
   std::int64_t start_time_ns = 1'700'000'000'000'000'000;  // Unix time before the first book, above 0

@@ -68,6 +68,12 @@ TEST(SimulatorTest, TheBooksOfASeedAreTheSameEverywhere) {
   EXPECT_EQ(HexText(Window::Of(books, {}).DigestOf(books.size())), "55b1df74407b1f6b0c35f49316b6e037");
 }
 
+TEST(SimulatorTest, APrefixNamesTheSymbols) {
+  SimulatorOptions options = Options(1, 2);
+  options.prefix = "BURST";
+  EXPECT_THAT(Simulator::Make(options).value().symbols(), ElementsAre("BURST1", "BURST2"));
+}
+
 TEST(SimulatorTest, SequencesCountAndTimeRises) {
   Simulator simulator = Simulator::Make(Options(1, 4)).value();
   EXPECT_THAT(simulator.symbols(), ElementsAre("SIM1", "SIM2", "SIM3", "SIM4"));
@@ -131,6 +137,7 @@ TEST(SimulatorTest, OptionsOutOfRangeAreNamed) {
     return Simulator::Make(options).error().message;
   };
   EXPECT_THAT(message([](auto& o) { o.symbols = 0; }), StartsWith("symbols: "));
+  EXPECT_THAT(message([](auto& o) { o.prefix = ""; }), StartsWith("prefix: "));
   EXPECT_THAT(message([](auto& o) { o.levels = 21; }), StartsWith("levels: "));
   EXPECT_THAT(message([](auto& o) { o.books_per_second = 0; }), StartsWith("books_per_second: "));
   EXPECT_THAT(message([](auto& o) { o.books_per_second = NAN; }), StartsWith("books_per_second: "));
