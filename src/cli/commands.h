@@ -8,6 +8,9 @@ class App;
 
 namespace punctual {
 
+// The whole program: gives its exit code.
+int RunProgram(int argc, char** argv);
+
 void AddServeCommand(CLI::App& app, int& exit_code);
 void AddLoadCommand(CLI::App& app, int& exit_code);
 void AddSimulateCommand(CLI::App& app, int& exit_code);

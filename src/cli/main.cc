@@ -1,31 +1,4 @@
-// punctual: the program. Its commands are a file each.
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
-#include <CLI/CLI.hpp>
-
+// punctual: the program.
 #include "cli/commands.h"
 
-int main(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("punctual"));
-  CLI::App app("Answers prediction requests for trading systems in time, and says what the answer is.", "punctual");
-  app.set_version_flag("--version", PUNCTUAL_VERSION);
-  app.require_subcommand(1);
-  app.footer("Example:\n  punctual serve --config punctual.toml\n  punctual COMMAND --help");
-  app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("punctual: ") + error.what() + "\nRun with --help for what there is.\n";
-  });
-  int exit_code = 0;
-  punctual::AddServeCommand(app, exit_code);
-  punctual::AddLoadCommand(app, exit_code);
-  punctual::AddSimulateCommand(app, exit_code);
-  punctual::AddReplayCommand(app, exit_code);
-  punctual::AddModelsCommand(app, exit_code);
-  punctual::AddCacheCommand(app, exit_code);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return exit_code;
-}
+int main(int argc, char** argv) { return punctual::RunProgram(argc, argv); }
