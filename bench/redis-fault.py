@@ -133,7 +133,7 @@ def main() -> None:
         cluster = Cluster(bench)
         punctual = punctual_server(bench, cluster)
         echo = start_echo(bench, punctual.load)
-        node = start_node(bench, args.peer, model, FEATURES, ",".join(cluster.addresses))
+        node = start_node(bench, args.peer, model, [1, FEATURES], ",".join(cluster.addresses))
         expected_us = next(m for m in punctual.get("/v1/models")["models"] if m["name"] == "mlp")["expected_us"]
         print(f"an inference takes {expected_us / 1000:.2f} ms (p99 at load); {RATE} requests a second, 1,000 connections:")
         servers = [punctual] + ([node] if node else [])

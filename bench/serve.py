@@ -89,7 +89,7 @@ def main() -> None:
         model = make_mlp_repository(bench, WIDTHS)
         punctual = punctual_server(bench)
         echo = start_echo(bench, punctual.load)
-        node = start_node(bench, args.peer, model, WIDTHS[0])
+        node = start_node(bench, args.peer, model, [1, WIDTHS[0]])
         servers = [punctual, echo] + ([node] if node is not None else [])
 
         print(f"at 2,000 requests a second, 1,000 connections, {args.rounds} rounds in turns:")

@@ -110,6 +110,10 @@ class Server:
         tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
+    def rss_bytes(self) -> int:
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1])
+
     def get(self, path: str) -> dict:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return json.load(answer)
@@ -141,23 +145,25 @@ def make_mlp_repository(bench: Bench, widths: list[int], parts: int = 1) -> path
 MODELS = ["mlp", "tcn", "deeplob"]
 
 
-def copy_models(folder: pathlib.Path, names: list[str] = MODELS, manifest_tail: str = "") -> None:
-    """Those of models/, with all layers of the cache in their ladders."""
+ALL_LAYERS = ["l1", "l2", "coalesced", "l3", "model", "stale", "signal"]
+
+
+def copy_models(folder: pathlib.Path, names: list[str] = MODELS, manifest_tail: str = "", ladder: list[str] = ALL_LAYERS) -> None:
+    """Those of models/, with this ladder."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in names:
         shutil.copytree(ROOT / "models" / name, folder / name)
         manifest = folder / name / "model.toml"
-        ladder = re.subn(r"^ladder = .*$", 'ladder = ["l1", "l2", "coalesced", "l3", "model", "stale", "signal"]', manifest.read_text(),
-                         flags=re.M)
-        assert ladder[1] == 1, f"{manifest} names no ladder"
-        manifest.write_text(ladder[0] + manifest_tail)
+        text, count = re.subn(r"^ladder = .*$", f"ladder = {json.dumps(ladder)}", manifest.read_text(), flags=re.M)
+        assert count == 1, f"{manifest} names no ladder"
+        manifest.write_text(text + manifest_tail)
 
 
-def start_punctual(bench: Bench, config: str, load: list[str], name: str = "punctual") -> Server:
+def start_punctual(bench: Bench, config: str, load: list[str], name: str = "punctual", program: list = (PROGRAM,), **popen) -> Server:
     """`config`: the text of its punctual.toml, but the address. Its disk cache, if it lies here, is begun anew."""
     shutil.rmtree(bench.work / "cache", ignore_errors=True)
     (bench.work / f"{name}.toml").write_text('[server]\nlisten = "127.0.0.1:0"\n' + config)
-    process = bench.start(name, [PROGRAM, "serve", "--config", f"{name}.toml"], "http://")
+    process = bench.start(name, [*program, "serve", "--config", f"{name}.toml"], "http://", **popen)
     return Server(name, url_in(bench.log(name)), load, process)
 
 
@@ -166,8 +172,9 @@ def start_echo(bench: Bench, load: list[str]) -> Server:
     return Server("echo", url_in(bench.log("echo")), load, process)
 
 
-def start_node(bench: Bench, peer: pathlib.Path, model: pathlib.Path, width: int, redis: str = "") -> Server | None:
-    """The straightforward server in Node; none if it, node or npm is not there. `redis`: host:port,host:port,..."""
+def start_node(bench: Bench, peer: pathlib.Path, model: pathlib.Path, shape: list[int], redis: str = "") -> Server | None:
+    """The straightforward server in Node; none if it, node or npm is not there. `shape`: of the model's input. `redis`:
+    host:port,host:port,..."""
     if not (peer / "server.mjs").exists() or not shutil.which("npm"):
         print(f"bench: no peer at {peer}, or no npm: Punctual is measured alone")
         return None
@@ -178,10 +185,10 @@ def start_node(bench: Bench, peer: pathlib.Path, model: pathlib.Path, width: int
     if not (folder / "node_modules").exists():
         print("bench: installing the peer's packages", flush=True)
         subprocess.run(["npm", "install", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
-    port = str(free_port())
-    process = bench.start("node", ["node", folder / "server.mjs", model, f"1,{width}", port, *([redis] if redis else [])], "listening",
+    port, dimensions = str(free_port()), ",".join(map(str, shape))
+    process = bench.start("node", ["node", folder / "server.mjs", model, dimensions, port, *([redis] if redis else [])], "listening",
                           env={**os.environ, "WORKERS": "8"})
-    return Server("node", f"http://127.0.0.1:{port}", ["--api", "adr", "--kind", "tensors", "--features", str(width)], process)
+    return Server("node", f"http://127.0.0.1:{port}", ["--api", "adr", "--kind", "tensors", "--shape", dimensions], process)
 
 
 def load_command(bench: Bench, server: Server, rate: float, seconds: float, warmup: float, name: str, options: list) -> list:
