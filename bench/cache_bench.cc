@@ -249,7 +249,7 @@ int main(int argc, char** argv) {
   }
   punctual::Repository repository(argv[1], {});
   punctual::Need(repository.Reload());
-  const auto model = punctual::Need(repository.Find(argv[2]));
+  const auto model = punctual::Need(repository.Find(argv[2])).model;
   punctual::MeasureDisk(*model, argv[3]);
   punctual::RedisMeasurement(model, static_cast<int>(std::strtol(argv[4], nullptr, 10))).Run();
   return 0;

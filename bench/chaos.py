@@ -135,7 +135,7 @@ def main() -> None:
     noise: list[dict] = []
     crashes = 0
     with Bench("chaos") as bench, faults.page(bench.work / "faults") as page:
-        workload.make_models(bench.work / "models", ALL_LAYERS, "faulty")
+        workload.make_models(bench.work / "models", [*ALL_LAYERS[:5], "student", *ALL_LAYERS[5:]], "faulty")
         disk = bench.work / "disk"
         within = chaos_faults.on_small_disk(disk, DISK_SIZE)
         chaos = chaos_faults.Chaos(bench, page, Cluster(bench), BOOKS_HZ, str(disk) if within else "")

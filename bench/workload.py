@@ -17,8 +17,9 @@ STUDENT, STUDENT_STYLE = "mlp", "scalping"
 SHAPE = [1, 100, 40]
 # Without a cache what is offered is what the model is asked: with one, a symbol's second question between two ticks would
 # be a hit, and twice the capacity no overload. Questions that are asked at once still share an answer.
-LADDER = ["coalesced", "model", "stale", "signal"]
+LADDER = ["coalesced", "model", "student", "stale", "signal"]
 BUDGETS_MS = {"premium": 15, "standard": 25, "basic": 50}
+WEIGHTS = {"premium": 6, "standard": 3, "basic": 1}
 TIERS = ["premium"] + ["standard"] * 3 + ["basic"] * 6  # in turn
 USERS, SYMBOLS = 1000, 200
 BOOKS_HZ = 20   # of each symbol
@@ -30,10 +31,13 @@ SEEDS = itertools.count(1)  # another market each time: what is cached of one is
 
 def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvino") -> None:
     """The model and its student, with a signal for each symbol of the feed."""
-    copy_models(folder, [MODEL, STUDENT], ladder=ladder)
+    copy_models(folder, [MODEL, STUDENT], ladder=[rung for rung in ladder if rung != "student"])
     for name in (MODEL, STUDENT):
         manifest = folder / name / "model.toml"
-        manifest.write_text(manifest.read_text().replace('backend = "openvino"', f'backend = "{backend}"'))
+        text = manifest.read_text().replace('backend = "openvino"', f'backend = "{backend}"')
+        if name == MODEL and "student" in ladder:
+            text = f'student = "{STUDENT}"\n' + text.replace('"model", "stale"', '"model", "student", "stale"')
+        manifest.write_text(text)
         signals = folder / name / "1" / "signals.csv"
         lines = signals.read_text().splitlines()
         any_symbol = next(line for line in lines if line.startswith("SIM1,")).split(",", 1)[1]
@@ -44,7 +48,7 @@ def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvin
 def serve(bench: Bench, name: str, models: str, config: str = "", **start) -> Server:
     """`models`: a folder that make_models() made. Without `config` it has no cache on disk or in Redis."""
     write_users(bench.work / "users.csv", [(f"u{i + 1}", TIERS[i % 10], STYLE) for i in range(USERS)])
-    tiers = "".join(f"[tiers.{tier}]\nbudget_ms = {ms}\n" for tier, ms in BUDGETS_MS.items())
+    tiers = "".join(f"[tiers.{tier}]\nbudget_ms = {ms}\nweight = {WEIGHTS[tier]}\n" for tier, ms in BUDGETS_MS.items())
     return start_punctual(bench, f'[models]\nrepository = "{models}"\n[users]\nfile = "users.csv"\n{tiers}[styles]\n{STYLE} = "{MODEL}"\n'
                           + (config or '[cache.disk]\ndirectory = ""\n'), [], name, **start)
 

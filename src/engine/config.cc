@@ -1,3 +1,4 @@
+#include <cmath>
 #include <filesystem>
 
 #include "base/config_file.h"
@@ -113,7 +114,19 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
     std::int64_t workers = options.workers;
     engine->Get("workers", workers, 0, 1024);
     options.workers = static_cast<int>(workers);
+    std::vector<double> cores;
+    engine->Get("worker_cores", cores);
+    for (const double core : cores) {
+      if (core < 0 || core > 4095 || core != std::floor(core))
+        engine->Refuse("worker_cores", "must be numbers of cores, as [2, 3]");
+      options.worker_cores.push_back(static_cast<int>(core));
+    }
     ReadSize(*engine, "queue_limit", options.queue_limit, 0, 1'000'000);
+    std::int64_t spare_workers = options.spare_workers;
+    engine->Get("spare_workers", spare_workers, 0, 64);
+    options.spare_workers = static_cast<int>(spare_workers);
+    engine->GetMs("hung_after_ms", options.hung_after, std::chrono::milliseconds(10), kLongest);
+    engine->Get("brown_out", options.brown_out);
     ReadSize(*engine, "inline_threads", options.inline_threads, 0, 1024);
     engine->GetMs("reply_reserve_ms", options.reply_reserve, Duration(0), kLongest);
   }

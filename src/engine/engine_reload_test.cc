@@ -39,7 +39,7 @@ TEST_F(EngineTest, AReplacedVersionIsTakenDownByALaterReloadAndNotByItsLastUser)
   AddLinear("1");
   Repository repository(repository_.path(), LoadOptions{});
   ASSERT_TRUE(repository.Reload().has_value());
-  std::shared_ptr<const ServedModel> in_use = repository.Find("m").value();
+  std::shared_ptr<const ServedModel> in_use = repository.Find("m").value().model;
   const std::weak_ptr<const ServedModel> watched = in_use;
   AddLinear("2");
   ASSERT_EQ(repository.Reload().value(), 1);
