@@ -136,16 +136,17 @@ void Client::AppendWrite(std::string& out, const KeyText& key, Duration ttl, std
 void Client::Write(const KeyText& key, Duration ttl, std::string record) {
   std::shared_ptr<Connection> connection;
   Ticket ticket = 0;
+  const bool removes = ttl <= Duration::zero(), too_large = record.size() > kMaxRecordBytes;
   static thread_local std::string command;
   command.clear();
-  AppendWrite(command, key, ttl, record);
+  if (!too_large) AppendWrite(command, key, ttl, record);
   {
     MutexLock lock(mutex_);
-    ++stats_.writes;
-    NodePtr node = stopping_ ? nullptr : PickForWrite(key);
+    stats_.writes += !removes;
+    NodePtr node = stopping_ || too_large ? nullptr : PickForWrite(key);
     PendingWrite* write = node == nullptr ? nullptr : writes_.Take(ticket);
     if (write == nullptr) {
-      ++stats_.writes_dropped;
+      stats_.writes_dropped += !removes;
       return;
     }
     connection = node->connection;

@@ -26,6 +26,9 @@
 namespace punctual::redis {
 
 inline constexpr std::size_t kMaxNodes = 1024;  // that we connect to
+// Larger records are not kept. A reply is read whole before we see it, so that its size is bounded as well
+// (kMaxReplyBytes), and a lost connection is a high price for one answer.
+inline constexpr std::size_t kMaxRecordBytes = 1u << 20;
 inline constexpr SlotMap::Node kNoNode = 0xFFFF;
 
 class Client final : private ConnectionEvents {
@@ -111,6 +114,7 @@ class Client final : private ConnectionEvents {
   void SettleLookUp(Completion& completion, TimePoint now, Aftermath& after) REQUIRES_LOCK(mutex_);
   void SettleWrite(Completion& completion, Aftermath& after) REQUIRES_LOCK(mutex_);
   void CountFailure(const NodePtr& node, TimePoint now, const std::string& why, Aftermath& after) REQUIRES_LOCK(mutex_);
+  std::optional<Redirection> RedirectionOf(std::string_view error, const Node& from) REQUIRES_LOCK(mutex_);
   NodePtr Redirected(const Redirection& to, Aftermath& after) REQUIRES_LOCK(mutex_);
   void FinishLookUp(Ticket ticket, RedisLookUp result, std::unique_ptr<valkeyReply, FreeReply> reply, Aftermath& after)
       REQUIRES_LOCK(mutex_);

@@ -82,8 +82,10 @@ void Client::OnNodeReply(const NodePtr& node, Completion& completion) {
   // A plain Redis knows no READONLY, and ASKING's answer is that of the command after it.
   if (kind == Kind::kReadOnly || kind == Kind::kAsking) return;
   if (completion.reply == nullptr) return;  // OnLost comes as well
-  if (completion.reply->type == VALKEY_REPLY_ERROR)
-    return FailNode(node, std::string(completion.reply->str, completion.reply->len));
+  if (completion.reply->type == VALKEY_REPLY_ERROR) {
+    const std::string_view text(completion.reply->str, completion.reply->len);
+    return FailNode(node, kind == Kind::kAuth ? AuthRefusal(text) : Printable(text));
+  }
   const Duration took = Now() - node->ping_sent;
   if (kind == Kind::kHello && node->phase == Node::Phase::kConnecting) {
     node->probes = 0;

@@ -102,7 +102,7 @@ void Client::SettleLookUp(Completion& completion, TimePoint now, Aftermath& afte
     node->last_error = "a reply to GET that is no string";
     return FinishLookUp(completion.ticket, RedisLookUp::kError, nullptr, after);
   }
-  const auto redirection = ParseRedirection(Text(completion), node->address);
+  const auto redirection = RedirectionOf(Text(completion), *node);
   if (redirection && !look_up->redirected && look_up->give_up > now) {
     look_up->redirected = true;
     if (const NodePtr target = Redirected(*redirection, after)) {
@@ -116,7 +116,7 @@ void Client::SettleLookUp(Completion& completion, TimePoint now, Aftermath& afte
     }
     return FinishLookUp(completion.ticket, RedisLookUp::kSkipped, nullptr, after);
   }
-  node->last_error = Text(completion);
+  node->last_error = Printable(Text(completion));
   const ErrorMeaning meaning = MeaningOf(Text(completion));
   FinishLookUp(completion.ticket, RedisLookUp::kError, nullptr, after);
   if (meaning == ErrorMeaning::kNodeUseless) {
@@ -129,7 +129,7 @@ void Client::SettleWrite(Completion& completion, Aftermath& after) {
   PendingWrite* write = writes_.Find(completion.ticket);
   if (write == nullptr) return;
   if (IsError(completion)) {
-    const auto redirection = ParseRedirection(Text(completion), write->node->address);
+    const auto redirection = RedirectionOf(Text(completion), *write->node);
     if (redirection && !write->redirected) {
       write->redirected = true;
       if (const NodePtr target = Redirected(*redirection, after)) {
@@ -140,12 +140,18 @@ void Client::SettleWrite(Completion& completion, Aftermath& after) {
         return AppendWrite(resend.command, write->key, write->ttl, write->record);
       }
     }
-    write->node->last_error = Text(completion);
+    write->node->last_error = Printable(Text(completion));
     // Most likely a master that became a replica.
     if (Text(completion).starts_with("READONLY")) after.refresh = true;
   }
-  ++(completion.reply == nullptr || IsError(completion) ? stats_.write_errors : stats_.written);
+  if (write->ttl > Duration::zero())
+    ++(completion.reply == nullptr || IsError(completion) ? stats_.write_errors : stats_.written);
   writes_.Release(completion.ticket);
+}
+
+// What is no cluster has nobody to redirect to: nodes that it names would never be taken off the list.
+std::optional<Redirection> Client::RedirectionOf(std::string_view error, const Node& from) {
+  return mode_ == Mode::kCluster ? ParseRedirection(error, from.address) : std::nullopt;
 }
 
 // Where a redirection leads, if that node can be asked now. A MOVED is believed for its slot at once, and the whole map
@@ -155,7 +161,7 @@ Client::NodePtr Client::Redirected(const Redirection& to, Aftermath& after) {
   const SlotMap::Node index = IndexOf(to.address);
   if (index == kNoNode) return nullptr;
   if (!to.ask) {
-    if (mode_ == Mode::kCluster) slots_.Move(to.slot, index);
+    slots_.Move(to.slot, index);
     after.refresh = true;
   }
   return Admitting(index);

@@ -23,7 +23,8 @@
 
 namespace punctual::redis {
 
-// A reply that grows beyond this is an error of its connection: what we keep is smaller by far.
+// A reply that grows beyond this is an error of its connection: what we keep (kMaxRecordBytes in cache/redis/client.h)
+// and the layout of a large cluster are smaller by far.
 inline constexpr std::size_t kMaxReplyBytes = 16u << 20;
 
 struct Completion {

@@ -51,7 +51,7 @@ struct RedisStats {
   std::uint64_t skipped = 0, over_bound = 0;                        // not sent: no node or no time; too many under way
   std::uint64_t late = 0;                                           // replies after their look-up's time was up
   std::uint64_t redirected = 0;                                     // look-ups and writes sent again after MOVED or ASK
-  std::uint64_t writes = 0;                                         // all, removals included; of these:
+  std::uint64_t writes = 0;                                         // records, without removals; of these:
   std::uint64_t written = 0, writes_dropped = 0, write_errors = 0;  // acknowledged; not sent; failed after sending
   std::uint64_t connects = 0;                                       // times that a node came up
   std::uint64_t look_ups_outstanding = 0, writes_outstanding = 0;
@@ -84,7 +84,8 @@ class RedisCache {
   // `give_up_at`) plus the thread's own lateness; or before this returns, where the look-up is known to be useless
   // (kSkipped) or its connection just broke. It must not block, and may call Get, Put and Remove.
   void Get(const Digest& key, const Subject& subject, TimePoint give_up_at, GetCallback callback);
-  // Keeps `record` for `ttl` (rounded up to a millisecond). Nobody learns whether it worked, but Stats().
+  // Keeps `record` for `ttl` (rounded up to a millisecond), unless it is larger than 1 MiB. Nobody learns whether it
+  // worked, but Stats().
   void Put(const Digest& key, const Subject& subject, Duration ttl, std::string record);
   // Drops one record, for instance an invalid one. As Put.
   void Remove(const Digest& key, const Subject& subject);

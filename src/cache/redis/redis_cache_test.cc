@@ -219,10 +219,10 @@ TEST(RedisCacheTest, LargeRecordsComeBackWhole) {
   RedisOptions options = Options({server.address()});
   options.timeout = 20s;
   auto cache = OpenAndWait(options);
-  for (std::uint64_t key = 1; key <= 5; ++key) Put(*cache, key, std::string(4u << 20, static_cast<char>('a' + key)));
+  for (std::uint64_t key = 1; key <= 5; ++key) Put(*cache, key, std::string(1u << 20, static_cast<char>('a' + key)));
   ASSERT_TRUE(WaitFor([&] { return cache->Stats().written == 5; }));
   for (std::uint64_t key = 1; key <= 5; ++key)
-    EXPECT_EQ(Ask(*cache, key).bytes, std::string(4u << 20, static_cast<char>('a' + key)));
+    EXPECT_EQ(Ask(*cache, key).bytes, std::string(1u << 20, static_cast<char>('a' + key)));
 }
 
 TEST(RedisCacheTest, TheRightPasswordOpensAndTheWrongOneSaysSo) {

@@ -2,7 +2,9 @@
 
 #include <valkey/valkey.h>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "cache/redis/command.h"
 
@@ -46,6 +48,21 @@ std::optional<Redirection> ParseRedirection(std::string_view error, const Addres
   if (address->host.empty()) address->host = from.host;
   redirection.address = std::move(*address);
   return redirection;
+}
+
+std::string Printable(std::string_view text) {
+  constexpr std::size_t kLongest = 200;
+  std::string printable(text.substr(0, kLongest));
+  for (char& c : printable)
+    if (c < ' ' || c > '~') c = '?';
+  return printable;
+}
+
+std::string AuthRefusal(std::string_view reply) {
+  constexpr std::string_view kCodes[] = {"ERR", "WRONGPASS", "NOAUTH", "NOPERM", "LOADING", "MASTERDOWN"};
+  const std::string_view code = reply.substr(0, reply.find(' '));
+  const bool known = std::find(std::begin(kCodes), std::end(kCodes), code) != std::end(kCodes);
+  return "AUTH was refused: " + std::string(known ? code : "no reason that may be shown");
 }
 
 ErrorMeaning MeaningOf(std::string_view error) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct Redirection {
 };
 // `from`: who sent it; stands in for a missing host.
 std::optional<Redirection> ParseRedirection(std::string_view error, const Address& from);
+
+// A text of the server's as it may be shown: 200 bytes of printable ASCII at most.
+std::string Printable(std::string_view text);
+// Why AUTH was refused. The reply's first word alone, and only one that is a code: a server that does not know AUTH
+// repeats its arguments, of which one is the password.
+std::string AuthRefusal(std::string_view reply);
 
 // What an error reply to a look-up or a write says.
 enum class ErrorMeaning {

@@ -83,5 +83,18 @@ TEST(ReplyTest, RangesThatMakeNoSenseAreLeftOut) {
   EXPECT_FALSE(ParseClusterSlots(*Parse("-ERR This instance has cluster support disabled\r\n"), kFrom));
 }
 
+TEST(PrintableTest, IsShortAndPlain) {
+  EXPECT_EQ(Printable("OOM command not allowed"), "OOM command not allowed");
+  EXPECT_EQ(Printable(std::string_view("a\x1b[31m\r\n\0\xff\x7f~", 12)), "a?[31m?????~");
+  EXPECT_EQ(Printable(std::string(5000, 'x')), std::string(200, 'x'));
+}
+
+TEST(AuthRefusalTest, NeverRepeatsWhatTheServerRepeats) {
+  EXPECT_EQ(AuthRefusal("WRONGPASS invalid username-password pair"), "AUTH was refused: WRONGPASS");
+  EXPECT_EQ(AuthRefusal("ERR unknown command 'AUTH', with args beginning with: 'sesame' "), "AUTH was refused: ERR");
+  for (const char* reply : {"sesame", "SESAME", "sesame is wrong", "ERRsesame", "", " sesame"})
+    EXPECT_EQ(AuthRefusal(reply), "AUTH was refused: no reason that may be shown") << reply;
+}
+
 }  // namespace
 }  // namespace punctual::redis
