@@ -1,10 +1,15 @@
 #include "cache/redis/redis_options.h"
 
+#include <set>
+#include <string_view>
+
 #include "cache/redis/address.h"
 #include "cache/redis/command.h"
 
 namespace punctual {
 namespace {
+
+constexpr std::size_t kMaxConfiguredNodes = 256;
 
 Error Refuse(const std::string& field, const std::string& what) {
   return Fail(Code::kInvalidArgument, "cache.redis." + field + ": " + what);
@@ -14,10 +19,16 @@ Error Refuse(const std::string& field, const std::string& what) {
 
 Result<void> Validate(const RedisOptions& options) {
   if (options.nodes.empty()) return Refuse("nodes", "name at least one, for instance \"127.0.0.1:6379\"");
+  if (options.nodes.size() > kMaxConfiguredNodes)
+    return Refuse("nodes", "names " + std::to_string(options.nodes.size()) + ", and " +
+                               std::to_string(kMaxConfiguredNodes) +
+                               " is the most; a few are enough, a cluster names its others itself");
+  std::set<std::string_view> seen;
   for (const std::string& node : options.nodes) {
     const auto address = redis::ParseAddress(node);
     if (!address || address->host.empty() || redis::AddressText(*address) != node)
       return Refuse("nodes", "\"" + node + "\" is not host:port or [v6 address]:port");
+    if (!seen.insert(node).second) return Refuse("nodes", "\"" + node + "\" is there twice");
   }
   if (!options.username.empty() && options.password.empty()) return Refuse("password", "is missing for the username");
   if (!options.tls && !(options.ca_file.empty() && options.cert_file.empty() && options.key_file.empty()))

@@ -27,6 +27,16 @@ TEST(RedisOptionsTest, WhatCannotWorkIsRefusedByItsName) {
   EXPECT_THAT(Refusal([](RedisOptions& o) { o.nodes.clear(); }), StartsWith("cache.redis.nodes: "));
   for (const char* node : {"", "host", "host:", ":6379", "host:0", "host:65536", "host:6379x", "::1:6379", "a b:1"})
     EXPECT_THAT(Refusal([&](RedisOptions& o) { o.nodes = {node}; }), StartsWith("cache.redis.nodes: ")) << node;
+  EXPECT_THAT(Refusal([](RedisOptions& o) { o.nodes.push_back(o.nodes[0]); }),
+              StartsWith("cache.redis.nodes: \"127.0.0.1:6379\" is there twice"));
+  const auto many = [](int count) {
+    return Refusal([count](RedisOptions& o) {
+      o.nodes.clear();
+      for (int i = 0; i < count; ++i) o.nodes.push_back("10.0.0.1:" + std::to_string(i + 1));
+    });
+  };
+  EXPECT_EQ(many(256), "");
+  EXPECT_THAT(many(257), StartsWith("cache.redis.nodes: names 257, and 256 is the most"));
   EXPECT_THAT(Refusal([](RedisOptions& o) { o.username = "u"; }), StartsWith("cache.redis.password: "));
   EXPECT_THAT(Refusal([](RedisOptions& o) { o.ca_file = "ca"; }), StartsWith("cache.redis.tls: "));
   EXPECT_THAT(Refusal([](RedisOptions& o) { o.tls = true, o.key_file = "k"; }), StartsWith("cache.redis.cert_file: "));
