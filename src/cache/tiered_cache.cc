@@ -83,7 +83,9 @@ void TieredCache::GetRedis(const CacheKey& key, std::shared_ptr<const ServedMode
                 const auto decoded = codec_.Decode(BytesOf(record), key.digest(), now_unix_ns, model->outputs());
                 if (decoded.fault != RecordFault::kNone) {
                   redis_faults_.Count(decoded.fault);
-                  redis_->Remove(key.digest(), subject);
+                  // What is merely expired goes by itself: PX is counted by Redis' clock, and may last a bit longer
+                  // than by ours, or our clock be ahead of that of who wrote it.
+                  if (decoded.fault != RecordFault::kExpired) redis_->Remove(key.digest(), subject);
                   return callback(RedisLookUp::kMiss, nullptr);
                 }
                 const Manifest& manifest = model->manifest();
