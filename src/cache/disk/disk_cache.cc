@@ -117,7 +117,7 @@ bool DiskCache::Put(const Digest& key, const Subject& subject, std::int64_t expi
 
 void DiskCache::Remove(const Digest& key) { writer_->Remove(key); }
 
-bool DiskCache::Purge(const SubjectFilter& filter, std::function<void(std::uint64_t)> done) {
+bool DiskCache::Purge(const SubjectFilter& filter, DiskWriter::PurgeDone done) {
   return writer_->Purge(filter, std::move(done));
 }
 

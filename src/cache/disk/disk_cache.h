@@ -58,9 +58,9 @@ class DiskCache {
   // In the background, for a record that turned out invalid.
   void Remove(const Digest& key);
   // Drops what was put before and matches, in the background; what is put meanwhile may go too. `done`, if not empty,
-  // is called once on the write thread, at the latest by the destructor (which does not wait for all to be dropped).
-  // False: 1,024 purges wait already.
-  bool Purge(const SubjectFilter& filter, std::function<void(std::uint64_t dropped)> done = {});
+  // is called once on the write thread, at the latest by the destructor (which does not wait for all to be dropped);
+  // `error` says why not all was dropped, empty if all was. False: 1,024 purges wait already.
+  bool Purge(const SubjectFilter& filter, DiskWriter::PurgeDone done = {});
   // Those that expire last first, without expired ones, until `visit` returns false or `until`. On the calling thread.
   void ForEachNewest(TimePoint until, const Visitor& visit) const;
 

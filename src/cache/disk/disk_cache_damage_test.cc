@@ -157,7 +157,7 @@ TEST_F(DiskCacheDamageTest, DamageWhileOpenStopsTheLayerForGood) {
   EXPECT_FALSE(cache->Put(KeyOf(1), {1, 2, 3}, Expires(1), "one"));
   EXPECT_EQ(cache->Stats().dropped, 1u);
   std::promise<std::uint64_t> dropped;
-  ASSERT_TRUE(cache->Purge({}, [&](std::uint64_t count) { dropped.set_value(count); }));
+  ASSERT_TRUE(cache->Purge({}, [&](std::uint64_t count, const std::string&) { dropped.set_value(count); }));
   EXPECT_EQ(dropped.get_future().get(), 0u);
   cache->ForEachNewest(std::chrono::steady_clock::now() + std::chrono::seconds(1), [](auto&&...) {
     ADD_FAILURE();

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 
 #include "cache/disk/disk_cache_under_test.h"
 
@@ -109,6 +110,41 @@ TEST(DiskCacheFolderTest, AFileLargerThanTheBoundIsBegunAnew) {
   }
   EXPECT_LE(fs::file_size(folder.path() + "/data.mdb"), 4u << 20);
   EXPECT_EQ(OpenCache(OptionsFor(folder.path(), 4u << 20))->notice(), "");
+}
+
+// A reader that does not leave keeps every old page, until there are none for dropping entries either.
+TEST(DiskCacheReaderTest, APurgeThatFindsTheMapFullPausesAndGoesOnLater) {
+  TemporaryFolder folder;
+  DiskCacheOptions options = OptionsFor(folder.path(), 4u << 20);
+  options.queue = 8;  // each batch of puts that finds no room tries for a second
+  const auto cache = OpenCache(options);
+  std::uint64_t number = 0;
+  const auto put = [&] {
+    PutSurely(*cache, number, kAbout, UnixTimeNs() + 100 * kSecond, 3000);
+    ++number;
+  };
+  while (number < 500) put();
+  ASSERT_TRUE(Drained(*cache));
+  std::promise<void> reading, leave;
+  std::thread reader([&] {
+    cache->Get(KeyOf(number - 1), UnixTimeNs(), [&](std::span<const std::byte>) {
+      reading.set_value();
+      leave.get_future().wait();
+    });
+  });
+  reading.get_future().wait();
+  while (cache->Stats().failed == 0) put();
+  std::promise<std::string> purged;
+  const TimePoint began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(cache->Purge({}, [&](std::uint64_t, const std::string& error) { purged.set_value(error); }));
+  EXPECT_TRUE(Eventually([&] { return cache->Stats().purge_pauses >= 2; }));
+  const std::uint64_t pauses = cache->Stats().purge_pauses;
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - began).count();
+  EXPECT_LE(pauses, static_cast<std::uint64_t>(seconds) + 1) << "one a second";
+  leave.set_value();
+  reader.join();
+  EXPECT_EQ(purged.get_future().get(), "");
+  EXPECT_EQ(cache->Stats().entries, 0u);
 }
 
 // Runs the disabled test of this name in namespaces of its own.

@@ -164,7 +164,7 @@ class DiskCachePurgeTest : public DiskCacheTest {
 
   std::uint64_t Purge(DiskCache& cache, const SubjectFilter& filter) {
     std::promise<std::uint64_t> dropped;
-    EXPECT_TRUE(cache.Purge(filter, [&](std::uint64_t count) { dropped.set_value(count); }));
+    EXPECT_TRUE(cache.Purge(filter, [&](std::uint64_t count, const std::string&) { dropped.set_value(count); }));
     return dropped.get_future().get();
   }
   // That exactly those that match went.
@@ -191,7 +191,7 @@ TEST_F(DiskCachePurgeTest, IsToldAtTheLatestWhenTheCacheGoes) {
   {
     const auto cache = Open();
     for (std::uint64_t i = 0; i < 100; ++i) PutSurely(*cache, i, About(i), In(100), 100);
-    for (int i = 0; i < 10; ++i) ASSERT_TRUE(cache->Purge({.model = 1}, [&](std::uint64_t) { ++told; }));
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE(cache->Purge({.model = 1}, [&](std::uint64_t, const std::string&) { ++told; }));
   }
   EXPECT_EQ(told, 10);
 }
@@ -302,7 +302,7 @@ TEST_F(DiskCacheTest, BehavesLikeAMap) {
       const SubjectFilter filter{random() % 4, random() % 4, 1 + random() % 3};
       std::erase_if(model, [&](const auto& entry) { return filter.Matches(entry.second.about); });
       std::promise<void> done;
-      ASSERT_TRUE(cache->Purge(filter, [&](std::uint64_t) { done.set_value(); }));
+      ASSERT_TRUE(cache->Purge(filter, [&](std::uint64_t, const std::string&) { done.set_value(); }));
       done.get_future().wait();
     } else {
       cache.reset();

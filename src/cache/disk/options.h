@@ -26,6 +26,7 @@ struct DiskCacheStats {
   std::uint64_t failed = 0;         // changes that could not be written (a full disk)
   std::uint64_t evictions = 0;      // dropped before they expired, for others
   std::uint64_t expirations = 0;    // dropped because they expired
+  std::uint64_t purge_pauses = 0;   // times that a purge could not go on at once
   std::uint64_t damaged = 0;        // look-ups that found what nobody had put there
   std::uint64_t slow_look_ups = 0;  // took longer than slow_look_up
   bool resting = false;             // look-ups are skipped for a while, or for good

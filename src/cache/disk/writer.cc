@@ -140,6 +140,7 @@ void DiskWriter::AddTo(DiskCacheStats& stats) const {
   stats.failed = failed_.load(std::memory_order_relaxed);
   stats.evictions = evictions_.load(std::memory_order_relaxed);
   stats.expirations = expirations_.load(std::memory_order_relaxed);
+  stats.purge_pauses = purge_pauses_.load(std::memory_order_relaxed);
   MutexLock lock(mutex_);
   stats.queued = queued_;
   stats.last_error = last_error_;
@@ -151,7 +152,7 @@ void DiskWriter::Run() {
     const bool last = Take();
     WriteAll();
     PurgeSome();
-    if (last && (purges_.empty() || OutOfTime() || Now() < not_before_)) break;
+    if (last && (purges_.empty() || OutOfTime() || Now() < not_before_ || Now() < purge_not_before_)) break;
     if (Now() >= next_chores_) DoChores();
   }
   Finish();
@@ -163,9 +164,12 @@ bool DiskWriter::Take() {
   for (;;) {
     const TimePoint now = Now();
     const bool may_write = now >= not_before_;
-    const bool work = !pending_.empty() || !new_purges_.empty() || !purges_.empty();
+    const bool may_purge = now >= purge_not_before_;
+    const bool work = !pending_.empty() || !new_purges_.empty() || (may_purge && !purges_.empty());
     if (stopping_ || (work && may_write) || now >= next_chores_) break;
-    changed_.WaitUntil(mutex_, may_write ? next_chores_ : std::min(next_chores_, not_before_));
+    TimePoint until = may_write ? next_chores_ : std::min(next_chores_, not_before_);
+    if (!may_purge) until = std::min(until, std::max(not_before_, purge_not_before_));
+    changed_.WaitUntil(mutex_, until);
   }
   if (!stopping_ && Now() < not_before_) return false;
   if (!pending_.empty() && purges_.empty()) {
@@ -270,8 +274,8 @@ void DiskWriter::MakeRoom(int why, int attempt) {
 }
 
 void DiskWriter::PurgeSome() {
-  if (rest_.stopped_by() != 0) return EndPurges();
-  if (purges_.empty() || Now() < not_before_) return;
+  if (const int code = rest_.stopped_by(); code != 0) return EndPurges(mdb_strerror(code));
+  if (purges_.empty() || Now() < not_before_ || Now() < purge_not_before_) return;
   PurgeTask& purge = purges_.front();
   const ExpiryKey from = purge.from;
   bool finished = false;
@@ -285,12 +289,16 @@ void DiskWriter::PurgeSome() {
   }
   if (code != 0) {
     purge.from = from;
+    // A full map as well, which writes make room in: whoever still reads the old pages takes his time.
+    purge_not_before_ = Now() + kPause;
+    purge_pauses_.fetch_add(1, std::memory_order_relaxed);
     return Failed(code, 0);
   }
   purge.dropped += dropped.entries;
   if (!finished) return;
-  if (purge.done) purge.done(purge.dropped);
+  const PurgeTask finished_one = std::move(purge);
   purges_.pop_front();
+  if (finished_one.done) finished_one.done(finished_one.dropped, {});
 }
 
 void DiskWriter::DoChores() {
@@ -336,12 +344,12 @@ void DiskWriter::DropExpired() {
 
 void DiskWriter::Finish() {
   if (unsynced_ && !OutOfTime() && rest_.stopped_by() == 0) mdb_env_sync(environment_.env(), 1);
-  EndPurges();
+  EndPurges("shutting down");
 }
 
-void DiskWriter::EndPurges() {
+void DiskWriter::EndPurges(const std::string& why) {
   for (PurgeTask& purge : purges_)
-    if (purge.done) purge.done(purge.dropped);
+    if (purge.done) purge.done(purge.dropped, why);
   purges_.clear();
 }
 

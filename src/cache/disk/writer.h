@@ -22,8 +22,8 @@ namespace punctual {
 // Thread-safe.
 class DiskWriter {
  public:
-  // Called with how many were dropped, on the write thread.
-  using PurgeDone = std::function<void(std::uint64_t dropped)>;
+  // Called with how many were dropped and what kept it from dropping all (empty: nothing), on the write thread.
+  using PurgeDone = std::function<void(std::uint64_t dropped, const std::string& error)>;
 
   // All outlive it. Starts the thread.
   DiskWriter(DiskEnvironment& environment, DiskDirectory& directory, DiskRest& rest, const DiskCacheOptions& options);
@@ -59,7 +59,7 @@ class DiskWriter {
   std::size_t BatchLimit() const;
   void MakeRoom(int why, int attempt);
   void PurgeSome();
-  void EndPurges();
+  void EndPurges(const std::string& why);
   void DoChores();
   void DropExpired();
   void Finish();
@@ -89,13 +89,14 @@ class DiskWriter {
   // The write thread's own.
   std::vector<Change> taken_;
   std::deque<PurgeTask> purges_;
-  TimePoint not_before_{};  // after a failed write
+  TimePoint not_before_{};        // after a failed write
+  TimePoint purge_not_before_{};  // after a failed purge
   TimePoint next_chores_{}, next_sync_{}, next_reader_check_{}, next_bound_{};
   std::uint64_t bound_bytes_;  // the option's, or less while the disk is full
   bool unsynced_ = false;
 
   std::atomic<std::uint64_t> entries_ = 0, bytes_ = 0, writes_ = 0, dropped_ = 0, failed_ = 0, evictions_ = 0,
-                             expirations_ = 0;
+                             expirations_ = 0, purge_pauses_ = 0;
   std::thread thread_;
 };
 
