@@ -13,6 +13,7 @@ namespace punctual::redis {
 
 Client::Client(const RedisOptions& options)
     : options_(options),
+      names_(io_, options.resolve ? options.resolve : ResolveBySystem),
       random_(std::random_device{}()),
       look_ups_(Kind::kLookUp, options.max_outstanding),
       writes_(Kind::kWrite, options.max_outstanding) {}
@@ -59,7 +60,9 @@ void Client::Shutdown() {
   }
   alarm_->Cancel();
   refresh_timer_.cancel();
-  resolver_.cancel();
+  names_.Stop();
+  purge_timer_.cancel();
+  purging_ = nullptr;
   for (PurgeJob& purge : purges_) purge.done(purge.dropped, "shutting down");
   purges_.clear();
   for (const NodePtr& node : nodes) {
@@ -185,6 +188,7 @@ RedisStats Client::Stats() const {
     to.outstanding = node->outstanding;
     to.look_up_time = node->look_up_time.mean();
     to.last_error = node->last_error;
+    if (!node->last_error.empty()) to.last_error_age = Now() - node->last_error_at;
   }
   return stats;
 }

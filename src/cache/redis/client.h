@@ -13,12 +13,13 @@
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <deque>
+#include <list>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "cache/redis/alarm.h"
+#include "cache/redis/name_look_ups.h"
 #include "cache/redis/node.h"
 #include "cache/redis/redis_cache.h"
 #include "cache/redis/slot_map.h"
@@ -43,7 +44,7 @@ class Client final : private ConnectionEvents {
   void Get(const KeyText& key, TimePoint give_up_at, RedisCache::GetCallback callback);
   // A ttl of zero removes the key.
   void Write(const KeyText& key, Duration ttl, std::string record);
-  void Purge(std::string pattern, RedisCache::PurgeCallback done);
+  void Purge(std::string pattern, Duration longest_ttl, RedisCache::PurgeCallback done);
   Duration expected() const { return Duration(expected_ns_.load(std::memory_order_relaxed)); }
   bool available() const { return available_.load(std::memory_order_relaxed); }
   RedisStats Stats() const;
@@ -77,13 +78,18 @@ class Client final : private ConnectionEvents {
   };
   struct PurgeJob {
     std::string pattern;
+    TimePoint until{};  // by then what was there before has expired
     RedisCache::PurgeCallback done;
-    std::vector<NodePtr> nodes;  // still to scan; the last one is being scanned
-    std::uint64_t sequence = 0;
-    std::string cursor = "0";
-    std::size_t unlinking = 0;  // keys whose UNLINK has not come back
+    std::set<std::string> purged;  // nodes that are done
+    TimePoint not_before{};        // a node said no, or was lost: tried again then
+    bool moved = false;            // a key was on its way to another node
+    int rounds = 0;                // over all nodes, for that reason
     std::uint64_t dropped = 0;
     std::string error;
+    NodePtr node;  // being scanned; of that:
+    std::uint64_t sequence = 0;
+    std::string cursor;
+    std::size_t unlinking = 0;  // keys whose UNLINK has not come back
   };
   // What processing of replies leaves to be done without the lock.
   struct Aftermath {
@@ -124,6 +130,8 @@ class Client final : private ConnectionEvents {
   // Nodes. The redis thread alone.
   NodePtr NodeOf(const Connection& connection);
   void StartConnecting(const NodePtr& node);
+  void OnNamed(const NodePtr& node, Result<std::vector<std::string>> found);
+  void ConnectToNext(const NodePtr& node);
   void Connect(const NodePtr& node, const std::string& ip);
   void OnNodeReply(const NodePtr& node, Completion& completion);
   void OnProbed(const NodePtr& node, Duration took);
@@ -133,6 +141,7 @@ class Client final : private ConnectionEvents {
   void SendPing(const NodePtr& node, Kind kind);
   void SetTimer(const NodePtr& node, Node::Phase phase, TimePoint when);
   void FailNode(const NodePtr& node, const std::string& why);
+  void Announce(const NodePtr& node, bool up);
   void CloseConnection(const NodePtr& node);
   void UpdateAvailable() REQUIRES_LOCK(mutex_);
 
@@ -146,8 +155,9 @@ class Client final : private ConnectionEvents {
   Duration NextRefresh();
 
   // Purging. The redis thread alone.
-  void BeginPurge();
-  void PurgeNextNode(const std::string& error);
+  NodePtr NextToPurge(const PurgeJob& job, std::string& waits_for) REQUIRES_LOCK(mutex_);
+  void NextPurge();
+  void LeavePurged(const std::string& error, bool again);
   void PurgeScan();
   void OnScanned(Completion& completion);
   void OnUnlinked(Completion& completion);
@@ -157,7 +167,7 @@ class Client final : private ConnectionEvents {
   std::unique_ptr<TlsContext> tls_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
-  boost::asio::ip::basic_resolver<boost::asio::ip::tcp, boost::asio::io_context::executor_type> resolver_{io_};
+  NameLookUps names_;
   std::unique_ptr<Alarm> alarm_;
   Timer refresh_timer_{io_};
   std::minstd_rand random_;
@@ -167,7 +177,9 @@ class Client final : private ConnectionEvents {
   std::uint64_t refresh_sequence_ = 0;
   TimePoint refreshed_{};
   Duration unsettled_pause_{};
-  std::deque<PurgeJob> purges_;
+  std::list<PurgeJob> purges_;
+  PurgeJob* purging_ = nullptr;  // whose node is being scanned
+  Timer purge_timer_{io_};
   std::uint64_t purge_sequence_ = 0;
 
   mutable Mutex mutex_;

@@ -2,6 +2,7 @@
 #include <valkey/valkey.h>
 
 #include <boost/asio/ip/address.hpp>
+#include <utility>
 
 #include "cache/redis/client.h"
 
@@ -12,6 +13,16 @@ namespace {
 constexpr int kProbeBound = 2;  // times `timeout`
 // PINGs in a row that decide: the first sample of an estimate says little, and would say it for seconds.
 constexpr int kProbes = 8;
+constexpr Duration kAnnounceGap = std::chrono::seconds(10);
+
+std::string RemedyFor(std::string_view error) {
+  const auto has = [error](std::string_view part) { return error.find(part) != std::string_view::npos; };
+  if (has("AUTH") || has("WRONGPASS")) return "check cache.redis.username and cache.redis.password";
+  if (has("NOPERM")) return "let its user do GET, SET, UNLINK, SCAN, PING, READONLY and CLUSTER SLOTS";
+  if (has("certificate") || has("TLS") || has("SSL")) return "check cache.redis.tls and its files";
+  if (error.starts_with("name: ")) return "check cache.redis.nodes; it is tried again";
+  return "see that Redis runs there; it is tried again";
+}
 
 }  // namespace
 
@@ -31,16 +42,28 @@ void Client::StartConnecting(const NodePtr& node) {
     node->breaker.OnProbeStarted();
   }
   SetTimer(node, Node::Phase::kConnecting, Now() + options_.connect_timeout);
-  const std::uint64_t attempt = ++node->attempt;
   boost::system::error_code not_numeric;
   boost::asio::ip::make_address(node->address.host, not_numeric);
   if (!not_numeric) return Connect(node, node->address.host);
-  resolver_.async_resolve(node->address.host, std::to_string(node->address.port),
-                          [this, node, attempt](const boost::system::error_code& error, const auto& found) {
-                            if (node->attempt != attempt || node->phase != Node::Phase::kConnecting) return;
-                            if (error || found.empty()) return FailNode(node, "name: " + error.message());
-                            Connect(node, found.begin()->endpoint().address().to_string());
-                          });
+  if (!node->addresses.empty()) return ConnectToNext(node);
+  // One that takes longer than an attempt is not asked for again: its answer serves the next.
+  if (std::exchange(node->is_being_named, true)) return;
+  names_.Start(node->address.host, [this, node](auto found) { OnNamed(node, std::move(found)); });
+}
+
+void Client::OnNamed(const NodePtr& node, Result<std::vector<std::string>> found) {
+  node->is_being_named = false;
+  if (found.has_value()) node->addresses = *std::move(found);
+  if (node->phase != Node::Phase::kConnecting) return;
+  if (found.has_error()) return FailNode(node, "name: " + Printable(found.error().message));
+  ConnectToNext(node);
+}
+
+// An attempt tries one address, and the next attempt the next; then the name is resolved anew.
+void Client::ConnectToNext(const NodePtr& node) {
+  const std::string ip = std::move(node->addresses.front());
+  node->addresses.erase(node->addresses.begin());
+  Connect(node, ip);
 }
 
 void Client::Connect(const NodePtr& node, const std::string& ip) {
@@ -110,6 +133,8 @@ void Client::OnProbed(const NodePtr& node, Duration took) {
     ++stats_.connects;
     UpdateAvailable();
   }
+  node->addresses.clear();
+  Announce(node, true);
   RequestRefresh();
 }
 
@@ -133,13 +158,15 @@ void Client::OnPinged(const NodePtr& node, Duration took) {
     }
     UpdateAvailable();
   }
-  if (opened) FailNode(node, "look-ups and PINGs in a row were not answered in time");
+  if (opened) return FailNode(node, "look-ups and PINGs in a row were not answered in time");
+  Announce(node, true);
 }
 
 void Client::OnNodeTimer(const NodePtr& node) {
   switch (node->phase) {
     case Node::Phase::kResting: return StartConnecting(node);
-    case Node::Phase::kConnecting: return FailNode(node, "no connection in time");
+    case Node::Phase::kConnecting:
+      return FailNode(node, node->is_being_named ? "name: not resolved in time" : "no connection in time");
     case Node::Phase::kProbing: return FailNode(node, "PING was not answered in time");
     case Node::Phase::kPinging: return FailNode(node, "PING was lost");
     case Node::Phase::kUp:
@@ -154,16 +181,34 @@ void Client::FailNode(const NodePtr& node, const std::string& why) {
   TimePoint retry_at;
   {
     MutexLock lock(mutex_);
+    stats_.connects_failed += node->phase == Node::Phase::kConnecting || node->phase == Node::Phase::kProbing;
     if (node->breaker.state() != Breaker::State::kOpen) node->breaker.Open(Now());
     retry_at = node->breaker.retry_at();
-    node->last_error = why;
+    node->SetError(why);
     UpdateAvailable();
   }
+  Announce(node, false);
   // Before the connection goes: what it still owed comes back below, and may fail the node again.
   SetTimer(node, Node::Phase::kResting, retry_at);
   CloseConnection(node);
   if (refresh_asked_ == node) refresh_asked_ = nullptr;
   RequestRefresh();
+}
+
+// Once a change, and not too often: a node that comes and goes must not fill the log. What was left out for that is said
+// at its next PING or attempt.
+void Client::Announce(const NodePtr& node, bool up) {
+  const TimePoint now = Now();
+  if (!options_.on_notice || node->said_up == up || (node->said_up && now < node->said_at + kAnnounceGap)) return;
+  node->said_up = up;
+  node->said_at = now;
+  if (up) return options_.on_notice("cache.redis: " + node->text + " is up");
+  std::string why;
+  {
+    MutexLock lock(mutex_);
+    why = node->last_error;
+  }
+  options_.on_notice("cache.redis: " + node->text + ": " + why + "; " + RemedyFor(why));
 }
 
 void Client::CloseConnection(const NodePtr& node) {

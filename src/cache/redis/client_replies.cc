@@ -99,7 +99,7 @@ void Client::SettleLookUp(Completion& completion, TimePoint now, Aftermath& afte
       return FinishLookUp(completion.ticket, hit ? RedisLookUp::kHit : RedisLookUp::kMiss,
                           hit ? std::move(completion.reply) : nullptr, after);
     }
-    node->last_error = "a reply to GET that is no string";
+    node->SetError("a reply to GET that is no string");
     return FinishLookUp(completion.ticket, RedisLookUp::kError, nullptr, after);
   }
   const auto redirection = RedirectionOf(Text(completion), *node);
@@ -116,7 +116,7 @@ void Client::SettleLookUp(Completion& completion, TimePoint now, Aftermath& afte
     }
     return FinishLookUp(completion.ticket, RedisLookUp::kSkipped, nullptr, after);
   }
-  node->last_error = Printable(Text(completion));
+  node->SetError(Printable(Text(completion)));
   const ErrorMeaning meaning = MeaningOf(Text(completion));
   FinishLookUp(completion.ticket, RedisLookUp::kError, nullptr, after);
   if (meaning == ErrorMeaning::kNodeUseless) {
@@ -140,7 +140,7 @@ void Client::SettleWrite(Completion& completion, Aftermath& after) {
         return AppendWrite(resend.command, write->key, write->ttl, write->record);
       }
     }
-    write->node->last_error = Printable(Text(completion));
+    write->node->SetError(Printable(Text(completion)));
     // Most likely a master that became a replica.
     if (Text(completion).starts_with("READONLY")) after.refresh = true;
   }

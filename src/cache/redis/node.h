@@ -3,7 +3,10 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cache/redis/address.h"
 #include "cache/redis/breaker.h"
@@ -41,13 +44,21 @@ struct Node {
   std::uint64_t outstanding = 0;           // look-ups
   Estimate look_up_time;
   std::string last_error;
+  TimePoint last_error_at{};
+  void SetError(std::string error) {
+    last_error = std::move(error);
+    last_error_at = std::chrono::steady_clock::now();
+  }
 
   // The redis thread's alone.
   Phase phase = Phase::kResting;
   Timer timer;
   TimePoint ping_sent{};
-  int probes = 0;             // PINGs that decide and were answered
-  std::uint64_t attempt = 0;  // tells a name that was resolved too late from one that is waited for
+  int probes = 0;                      // PINGs that decide and were answered
+  bool is_being_named = false;         // its name is being resolved: one at a time, however long that takes
+  std::vector<std::string> addresses;  // of its name, that were not tried yet
+  std::optional<bool> said_up;         // what was last told of it
+  TimePoint said_at{};
 };
 
 }  // namespace punctual::redis

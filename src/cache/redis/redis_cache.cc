@@ -23,8 +23,8 @@ void RedisCache::Put(const Digest& key, const Subject& subject, Duration ttl, st
 void RedisCache::Remove(const Digest& key, const Subject& subject) {
   client_->Write(redis::MakeKey(client_->options().prefix, key, subject), Duration::zero(), {});
 }
-void RedisCache::Purge(const SubjectFilter& filter, PurgeCallback done) {
-  client_->Purge(redis::MatchPattern(client_->options().prefix, filter), std::move(done));
+void RedisCache::Purge(const SubjectFilter& filter, Duration longest_ttl, PurgeCallback done) {
+  client_->Purge(redis::MatchPattern(client_->options().prefix, filter), longest_ttl, std::move(done));
 }
 Duration RedisCache::expected() const { return client_->expected(); }
 bool RedisCache::available() const { return client_->available(); }

@@ -41,7 +41,8 @@ struct RedisNodeStats {
   std::string state;  // "connecting", "up", "open" (its breaker: left alone for now), "half-open" (being tried)
   std::uint64_t outstanding = 0;  // look-ups that wait for it
   Duration look_up_time{};        // smoothed; 0: not known
-  std::string last_error;         // the newest, which may be long over; empty: none
+  std::string last_error;         // the newest, which may be long over: see its age; empty: none
+  Duration last_error_age{};
 };
 
 struct RedisStats {
@@ -54,6 +55,8 @@ struct RedisStats {
   std::uint64_t writes = 0;                                         // records, without removals; of these:
   std::uint64_t written = 0, writes_dropped = 0, write_errors = 0;  // acknowledged; not sent; failed after sending
   std::uint64_t connects = 0;                                       // times that a node came up
+  std::uint64_t connects_failed = 0;                                // attempts to connect that came to nothing
+  std::string purge_waits_for;  // nodes that the oldest purge cannot do, and why; empty: none
   std::uint64_t look_ups_outstanding = 0, writes_outstanding = 0;
   std::vector<RedisNodeStats> nodes;
 };
@@ -71,8 +74,7 @@ class RedisCache {
   // Starts a thread ("redis"), which connects in the background: a Redis that is away is no error. kInvalidArgument: an
   // option cannot work, or a TLS file cannot be read; the message names the field.
   static Result<std::unique_ptr<RedisCache>> Open(const RedisOptions& options);
-  // Calls all outstanding callbacks (look-ups as misses), then ends the thread. Waits for a name that is just being
-  // resolved, if `nodes` have names; for nothing else.
+  // Calls all outstanding callbacks (look-ups as misses), then ends the thread. Waits for nothing.
   ~RedisCache();
   // The destructor's work, while others may still call: afterwards look-ups are skipped and writes dropped. By one
   // thread.
@@ -89,9 +91,10 @@ class RedisCache {
   void Put(const Digest& key, const Subject& subject, Duration ttl, std::string record);
   // Drops one record, for instance an invalid one. As Put.
   void Remove(const Digest& key, const Subject& subject);
-  // Drops all records of the filter, in the background, a few at a time on one node after the other. `done` is called
-  // on the redis thread; `error` says which nodes could not be asked, empty if all could.
-  void Purge(const SubjectFilter& filter, PurgeCallback done);
+  // Drops all records of the filter, in the background, a few at a time on one node after the other. Nodes that are away
+  // are waited for, until `longest_ttl` is over: then what they had has expired. `done` is called once, on the redis
+  // thread (or at once, if there is none any more); `error` says which nodes refused, or what else was left undone.
+  void Purge(const SubjectFilter& filter, Duration longest_ttl, PurgeCallback done);
 
   // What a look-up takes lately: smoothed mean plus two deviations of what was answered in time; kNever while nothing
   // can be asked. Lock-free.

@@ -168,7 +168,7 @@ TEST(RedisCacheTest, TheDestructorAnswersWhatIsOutstanding) {
   std::vector<std::future<Answer>> answers;
   for (std::uint64_t key = 0; key < 10; ++key) answers.push_back(AskLater(*cache, key));
   std::string purge_error;
-  cache->Purge({}, [&](std::uint64_t, const std::string& error) { purge_error = error; });
+  cache->Purge({}, 1h, [&](std::uint64_t, const std::string& error) { purge_error = error; });
   const TimePoint began = std::chrono::steady_clock::now();
   cache.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
@@ -266,7 +266,7 @@ TEST(RedisCacheTest, APurgeDropsWhatItsFilterMatchesAndNothingElse) {
   server.Command("SET somebody:elses 1");
   const auto purge = [&](const SubjectFilter& filter) {
     std::promise<std::pair<std::uint64_t, std::string>> done;
-    cache->Purge(filter, [&](std::uint64_t dropped, const std::string& error) { done.set_value({dropped, error}); });
+    cache->Purge(filter, 1h, [&](std::uint64_t dropped, const std::string& error) { done.set_value({dropped, error}); });
     return done.get_future().get();
   };
   using Outcome = std::pair<std::uint64_t, std::string>;
@@ -277,9 +277,95 @@ TEST(RedisCacheTest, APurgeDropsWhatItsFilterMatchesAndNothingElse) {
   EXPECT_EQ(purge({.model = 3, .version = 7, .symbol = 8}), Outcome(300, ""));
   EXPECT_EQ(purge({}), Outcome(300, ""));
   EXPECT_EQ(server.Command("DBSIZE"), "1");
-  server.Kill();
-  EXPECT_TRUE(WaitFor([&] { return !cache->available(); }));
-  EXPECT_EQ(purge({}), Outcome(0, "no node to ask"));
+}
+
+TEST(RedisCacheTest, APurgeWaitsForARedisThatIsAway) {
+  RedisServer server;
+  RedisOptions options = Options({server.address()});
+  options.timeout = 100ms;
+  options.ping_interval = 50ms;
+  auto cache = OpenAndWait(options);
+  for (std::uint64_t key = 0; key < 10; ++key) ASSERT_TRUE(PutAndWait(*cache, key, "record"));
+  server.Stop();
+  ASSERT_TRUE(WaitFor([&] { return !cache->available(); }));
+  using Outcome = std::pair<std::uint64_t, std::string>;
+  std::promise<Outcome> short_lived, all;
+  cache->Purge({}, 10ms, [&](std::uint64_t dropped, const std::string& error) {
+    short_lived.set_value({dropped, error});
+  });
+  cache->Purge({}, 1h, [&](std::uint64_t dropped, const std::string& error) { all.set_value({dropped, error}); });
+  EXPECT_TRUE(WaitFor([&] { return cache->Stats().purge_waits_for.starts_with(server.address()); }));
+  EXPECT_EQ(short_lived.get_future().get(), Outcome(0, "")) << "by then it has expired";
+  auto done = all.get_future();
+  EXPECT_EQ(done.wait_for(0s), std::future_status::timeout);
+  server.Continue();
+  EXPECT_EQ(done.get(), Outcome(10, ""));
+  EXPECT_EQ(server.Command("DBSIZE"), "0");
+  EXPECT_EQ(cache->Stats().purge_waits_for, "");
+}
+
+TEST(RedisCacheTest, APurgeReachesTheSparesToo) {
+  RedisServer first, spare;
+  auto cache = OpenAndWait(Options({first.address(), spare.address()}));
+  spare.Command("SET " + KeyOf(1) + " record");
+  std::promise<std::uint64_t> done;
+  cache->Purge({}, 1h, [&](std::uint64_t dropped, const std::string&) { done.set_value(dropped); });
+  EXPECT_EQ(done.get_future().get(), 1u);
+}
+
+TEST(RedisCacheTest, WhatBecomesOfANodeIsToldOnceAChange) {
+  RedisServer server({"--requirepass", "right"});
+  RedisOptions options = Options({server.address()});
+  options.password = "wrong";
+  Mutex mutex;
+  std::vector<std::string> told;
+  options.on_notice = [&](const std::string& text) {
+    MutexLock lock(mutex);
+    told.push_back(text);
+  };
+  {
+    auto cache = OpenCache(options);
+    ASSERT_TRUE(WaitFor([&] { return cache->Stats().connects_failed >= 3; }));
+  }
+  EXPECT_THAT(told, testing::ElementsAre("cache.redis: " + server.address() +
+                                         ": AUTH was refused: WRONGPASS; check cache.redis.username and "
+                                         "cache.redis.password"));
+  told.clear();
+  options.password = "right";
+  OpenAndWait(options);
+  EXPECT_THAT(told, testing::ElementsAre("cache.redis: " + server.address() + " is up"));
+}
+
+TEST(RedisCacheTest, EachAddressOfANameIsTried) {
+  RedisServer server;
+  RedisOptions options = Options({"redis.example:" + std::to_string(server.port())});
+  options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"127.0.0.2", "127.0.0.1"};  // nobody listens at the first
+  };
+  auto cache = OpenAndWait(options);
+  EXPECT_EQ(cache->Stats().connects_failed, 1u);
+}
+
+TEST(RedisCacheTest, AResolverThatHangsIsAskedOnceAndNotWaitedFor) {
+  struct Hanging {
+    std::atomic<int> asked = 0;
+    std::promise<void> end;
+    std::shared_future<void> ended = end.get_future().share();
+  };
+  const auto hanging = std::make_shared<Hanging>();  // its thread may outlive all of this
+  RedisOptions options = Options({"redis.example:6379"});
+  options.connect_timeout = 20ms;
+  options.resolve = [hanging](const std::string&) -> Result<std::vector<std::string>> {
+    ++hanging->asked;
+    hanging->ended.wait();
+    return std::vector<std::string>{"127.0.0.1"};
+  };
+  auto cache = OpenCache(options);
+  EXPECT_TRUE(WaitFor([&] { return cache->Stats().connects_failed >= 3; }));
+  EXPECT_EQ(cache->Stats().nodes[0].last_error, "name: not resolved in time");
+  cache.reset();  // would never come back if it waited
+  EXPECT_EQ(hanging->asked, 1);
+  hanging->end.set_value();
 }
 
 }  // namespace

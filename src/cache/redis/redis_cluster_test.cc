@@ -62,7 +62,7 @@ TEST_F(RedisClusterTest, APurgeReachesAllMasters) {
   auto cache = OpenAll();
   PutAll(*cache);
   std::promise<std::pair<std::uint64_t, std::string>> done;
-  cache->Purge({.model = kSubject.model}, [&](std::uint64_t dropped, const std::string& error) {
+  cache->Purge({.model = kSubject.model}, 1h, [&](std::uint64_t dropped, const std::string& error) {
     done.set_value({dropped, error});
   });
   EXPECT_EQ(done.get_future().get(), (std::pair<std::uint64_t, std::string>(kKeys, "")));
