@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "punctual/prediction.h"
+#include "punctual/result.h"
 
 namespace punctual {
 
@@ -69,24 +71,47 @@ struct RedisNodeStatus {
   std::string address, role, state;  // "master" "replica"; "connecting" "up" "open" "half-open"
   std::uint64_t outstanding = 0;
   Duration look_up_time{};  // smoothed
-  std::string last_error;
+  std::string last_error;   // the newest; empty: none
+  Duration last_error_age{};
 };
 
 struct RedisLayerStats {
   CacheLookUps look_ups;
   std::uint64_t outstanding = 0, writes = 0;
-  std::uint64_t dropped = 0;   // writes that were not sent: too many under way, or nobody there
+  std::uint64_t dropped = 0;   // writes that were not sent: too many under way, too large, or nobody there
   std::uint64_t failed = 0;    // writes that were refused or never confirmed
   std::uint64_t connects = 0;  // times that a node came up
+  std::uint64_t connects_failed = 0;
   std::map<std::string, std::uint64_t> faults;
   std::vector<RedisNodeStatus> nodes;
 };
+
+enum class PurgeState : std::uint8_t { kRunning, kDone, kFailed };
+
+struct PurgeLayerStatus {
+  PurgeState state = PurgeState::kRunning;
+  std::uint64_t dropped = 0;  // answers
+  std::string error;          // why not all were dropped
+  std::string waits_for;      // nodes of Redis that are away, and why
+};
+
+struct PurgeStatus {
+  std::uint64_t id = 0;  // counts from 1 in each process
+  std::string what;      // "model tcn, symbol BTCUSDT"
+  bool running = true;
+  PurgeLayerStatus memory;
+  std::optional<PurgeLayerStatus> disk, redis;  // none: there is no such layer, or it is left alone
+};
+
+// How far a purge is, or why there is none. Called once. Must not block.
+using PurgeCallback = std::function<void(const Result<PurgeStatus>&)>;
 
 struct CacheStats {
   MemoryLayerStats memory;
   std::optional<DiskLayerStats> disk;    // none: there is no such layer
   std::optional<RedisLayerStats> redis;  // none: there is no such layer
   std::uint64_t purges_running = 0;      // in the background
+  std::vector<PurgeStatus> purges;       // those, and the last 64 that ended; the oldest first
 };
 
 // Which answers to drop: those of a model (all its versions), of a symbol, or of both. Both empty: all.

@@ -141,9 +141,12 @@ class Engine {
 
   // Looks at the repository now. Requests in flight finish on the version they began with.
   void Reload();
-  // Drops cached answers: those in memory at once, those on disk and in Redis in the background. Gives how many there
-  // were in memory. Answers that are being computed may be kept afterwards.
-  std::uint64_t PurgeCache(const PurgeRequest& request);
+  // Drops cached answers, those that are on disk and in Redis in the background: EngineStats::cache.purges says how far
+  // that is. Blocks until memory was emptied. Answers that are being computed may be kept afterwards. kNotFound: no
+  // such model; kResourceExhausted: 64 purges run already.
+  Result<PurgeStatus> PurgeCache(const PurgeRequest& request);
+  // The same without blocking: calls back on a thread of the cache, or before this returns.
+  void PurgeCacheAsync(const PurgeRequest& request, PurgeCallback callback);
   std::vector<ModelStatus> Models() const;
   EngineStats Stats() const;
   // Where a server above adds its own metrics, and where /metrics comes from.

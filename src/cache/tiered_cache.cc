@@ -37,18 +37,26 @@ Result<std::unique_ptr<TieredCache>> TieredCache::Open(TieredCacheOptions option
   }
   std::unique_ptr<RedisCache> redis;
   if (options.redis) {
-    PUNCTUAL_ASSIGN(redis, RedisCache::Open(*options.redis));
+    RedisOptions with_notice = *options.redis;
+    with_notice.on_notice = options.on_notice;
+    PUNCTUAL_ASSIGN(redis, RedisCache::Open(with_notice));
   }
   std::unique_ptr<TieredCache> cache(new TieredCache(std::move(options), std::move(secret)));
   cache->disk_ = std::move(disk);
   cache->redis_ = std::move(redis);
+  cache->purger_ = std::make_unique<Purger>(Purger::Layers{cache->memory_, cache->disk_.get(), cache->redis_.get()},
+                                            cache->options_.on_notice);
   return cache;
 }
 
 TieredCache::TieredCache(TieredCacheOptions options, std::string secret)
     : options_(std::move(options)), keys_(secret), codec_(keys_.secret()), memory_(options_.memory_bytes) {}
 
-TieredCache::~TieredCache() { StopRedis(); }
+TieredCache::~TieredCache() {
+  StopRedis();
+  // Before the layers that it purges.
+  if (purger_ != nullptr) purger_->Stop();
+}
 
 void TieredCache::StopRedis() {
   if (redis_ != nullptr) redis_->Stop();
@@ -103,7 +111,9 @@ void TieredCache::Put(const CacheKey& key, const ServedModel& model, const Cache
   if (ttl <= Duration::zero()) return;
   if (manifest.HasRung(Source::kL1)) PutMemory(key, answer, ttl);
   const bool on_disk = below.disk && disk_ != nullptr && manifest.HasRung(Source::kL2);
-  const bool in_redis = below.redis && redis_ != nullptr && manifest.HasRung(Source::kL3);
+  const bool has_redis = redis_ != nullptr && manifest.HasRung(Source::kL3);
+  if (has_redis && !below.redis && !redis_->available()) kept_from_redis_.fetch_add(1, std::memory_order_relaxed);
+  const bool in_redis = below.redis && has_redis;
   if (!on_disk && !in_redis) return;
   const std::int64_t expires_unix_ns = UnixTimeNs() + ttl.count();
   std::string record = codec_.Encode(key.digest(), answer, expires_unix_ns);
@@ -144,32 +154,20 @@ void TieredCache::WarmUp(const std::vector<std::shared_ptr<const ServedModel>>& 
   });
 }
 
-std::uint64_t TieredCache::Purge(const SubjectFilter& filter, bool in_redis) {
-  if (disk_ != nullptr) {
-    purges_running_.fetch_add(1);
-    if (!disk_->Purge(filter, [this](std::uint64_t) { purges_running_.fetch_sub(1); })) purges_running_.fetch_sub(1);
-  }
-  if (in_redis && redis_ != nullptr) {
-    purges_running_.fetch_add(1);
-    redis_->Purge(filter, [this](std::uint64_t, const std::string& error) {
-      purges_running_.fetch_sub(1);
-      if (!error.empty() && options_.on_notice) options_.on_notice("purging Redis: " + error);
-    });
-  }
-  return memory_.Purge(filter);
-}
-
 TieredCacheStats TieredCache::Stats() const {
   TieredCacheStats stats;
   stats.memory = memory_.Stats();
   if (disk_ != nullptr) stats.disk = disk_->Stats();
-  if (redis_ != nullptr) stats.redis = redis_->Stats();
+  if (redis_ != nullptr) {
+    stats.redis = redis_->Stats();
+    stats.redis->writes_dropped += kept_from_redis_.load(std::memory_order_relaxed);
+  }
   for (std::size_t i = 0; i < kRecordFaultCount; ++i) {
     stats.disk_faults[i] = disk_faults_.counts[i].load(std::memory_order_relaxed);
     stats.redis_faults[i] = redis_faults_.counts[i].load(std::memory_order_relaxed);
   }
   stats.warmed = warmed_.load();
-  stats.purges_running = purges_running_.load();
+  stats.purges = purger_->Purges();
   return stats;
 }
 

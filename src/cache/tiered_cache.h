@@ -12,10 +12,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cache/disk/disk_cache.h"
 #include "cache/key.h"
 #include "cache/memory_cache.h"
+#include "cache/purger.h"
 #include "cache/record/record.h"
 #include "cache/redis/redis_cache.h"
 
@@ -35,8 +38,8 @@ struct TieredCacheStats {
   std::optional<RedisStats> redis;
   // Records that were no answers, by what was wrong with them.
   std::array<std::uint64_t, kRecordFaultCount> disk_faults{}, redis_faults{};
-  std::uint64_t warmed = 0;          // answers that the start found on disk
-  std::uint64_t purges_running = 0;  // in the background
+  std::uint64_t warmed = 0;  // answers that the start found on disk
+  std::vector<PurgeStatus> purges;
 };
 
 // Thread-safe.
@@ -75,9 +78,8 @@ class TieredCache {
   // full.
   void WarmUp(const std::vector<std::shared_ptr<const ServedModel>>& models, TimePoint until);
 
-  // Drops answers: from memory at once (how many comes back), from the disk, and from Redis if `in_redis`, in the
-  // background (TieredCacheStats::purges_running).
-  std::uint64_t Purge(const SubjectFilter& filter, bool in_redis);
+  // Drops answers in the background; see Purger::Purge.
+  void Purge(PurgeOrder order, Purger::Emptied emptied) { purger_->Purge(std::move(order), std::move(emptied)); }
 
   // Redis is asked no more; look-ups that are out call back. The rest goes on until the destructor.
   void StopRedis();
@@ -96,7 +98,9 @@ class TieredCache {
   const RecordCodec codec_;
   MemoryCache memory_;
   Faults disk_faults_, redis_faults_;
-  std::atomic<std::uint64_t> warmed_ = 0, purges_running_ = 0;
+  std::atomic<std::uint64_t> warmed_ = 0;
+  std::atomic<std::uint64_t> kept_from_redis_ = 0;  // answers, since it was away
+  std::unique_ptr<Purger> purger_;
   // Last: their threads end before what they use.
   std::unique_ptr<DiskCache> disk_;
   std::unique_ptr<RedisCache> redis_;

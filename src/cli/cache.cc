@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "cli/commands.h"
@@ -18,7 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr Duration kReplyTimeout = std::chrono::seconds(10), kPurgeTimeout = std::chrono::seconds(60);
+constexpr Duration kReplyTimeout = std::chrono::seconds(10), kPurgeTimeout = std::chrono::seconds(10);
 constexpr Duration kPoll = std::chrono::milliseconds(100);
 
 struct Flags {
@@ -62,9 +63,12 @@ void PrintNodes(const json::value& redis) {
       const json::value* found = node.as_object().if_contains(field);
       return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
     };
+    std::string last_error = text("last_error");
+    if (!last_error.empty())
+      last_error += " (" + load::Fixed(node.at("last_error_age_ms").to_number<double>() / 1e3, 0) + " s ago)";
     table.Add({text("address"), text("role"), text("state"),
                load::Grouped(node.at("outstanding").to_number<std::uint64_t>()),
-               load::Fixed(node.at("look_up_ms").to_number<double>(), 3), text("last_error")});
+               load::Fixed(node.at("look_up_ms").to_number<double>(), 3), last_error});
   }
   std::fputs(table.Text().c_str(), stdout);
 }
@@ -74,9 +78,10 @@ Result<void> Stats(const Flags& flags) {
   load::HttpClient client(std::move(address));
   PUNCTUAL_ASSIGN(const json::value stats, Ask(client, "GET", "/v1/cache", ""));
   load::TextTable table({"", "memory", "disk", "redis"});
-  for (const char* field : {"hits", "misses", "timeouts", "errors", "skipped", "entries", "bytes", "limit_bytes",
-                            "warmed", "writes", "dropped", "failed", "evictions", "expirations", "refused",
-                            "slow_look_ups", "resting", "outstanding", "connects"})
+  for (const char* field :
+       {"hits",        "misses",        "timeouts", "errors",      "skipped",  "entries",        "bytes",
+        "limit_bytes", "warmed",        "writes",   "dropped",     "failed",   "evictions",      "expirations",
+        "refused",     "slow_look_ups", "resting",  "outstanding", "connects", "connects_failed"})
     table.Add({field, Cell(stats, "memory", field), Cell(stats, "disk", field), Cell(stats, "redis", field)});
   std::fputs(table.Text().c_str(), stdout);
   for (const char* layer : {"disk", "redis"})
@@ -86,6 +91,44 @@ Result<void> Stats(const Flags& flags) {
                     load::Grouped(count.to_number<std::uint64_t>()).c_str(), std::string(fault).c_str());
   if (const json::value* redis = stats.as_object().if_contains("redis")) PrintNodes(*redis);
   return {};
+}
+
+// Null: it is not there.
+const json::object* FindPurge(const json::value& stats, std::uint64_t id) {
+  for (const json::value& purge : stats.at("purges").as_array())
+    if (purge.at("id").to_number<std::uint64_t>() == id) return &purge.as_object();
+  return nullptr;
+}
+
+// Says what came of it in each layer. An error: something is not done.
+Result<void> Report(const json::object& purge) {
+  std::string undone;
+  const auto text = [](const json::value& layer, const char* field) {
+    const json::value* found = layer.as_object().if_contains(field);
+    return found == nullptr ? std::string() : std::string(found->as_string());
+  };
+  for (const auto& [field, name] :
+       {std::pair("memory", "memory"), std::pair("disk", "disk"), std::pair("redis", "Redis")}) {
+    const json::value* layer = purge.if_contains(field);
+    if (layer == nullptr) continue;
+    const auto dropped = layer->at("dropped").to_number<std::uint64_t>();
+    const std::string state = text(*layer, "state"), waits_for = text(*layer, "waits_for");
+    std::printf("dropped %s answer%s from %s%s\n", load::Grouped(dropped).c_str(), dropped == 1 ? "" : "s", name,
+                state == "done"     ? ""
+                : state == "failed" ? ", not all"
+                                    : " so far");
+    if (state == "done") continue;
+    undone += undone.empty() ? "" : "; ";
+    if (state == "failed")
+      undone += std::string(name) + " was not emptied: " + text(*layer, "error") + "; mend that and purge again";
+    else if (waits_for.empty())
+      undone += std::string(name) + " is still being emptied; the server goes on";
+    else
+      undone += std::string(name) + " waits for " + waits_for +
+                "; the server goes on when it is back, or until the answers have expired";
+  }
+  if (undone.empty()) return {};
+  return Fail(Code::kUnavailable, undone + "; /v1/cache shows how far it is");
 }
 
 Result<void> Purge(const Flags& flags) {
@@ -99,19 +142,16 @@ Result<void> Purge(const Flags& flags) {
   if (!flags.model.empty()) wanted["model"] = flags.model;
   if (!flags.symbol.empty()) wanted["symbol"] = flags.symbol;
   if (flags.all) wanted["all"] = true;
-  PUNCTUAL_ASSIGN(const json::value dropped, Ask(client, "POST", "/v1/cache/purge", json::serialize(wanted)));
-  std::printf("dropped %s answers from memory\n",
-              load::Grouped(dropped.at("dropped_from_memory").to_number<std::uint64_t>()).c_str());
+  PUNCTUAL_ASSIGN(const json::value begun, Ask(client, "POST", "/v1/cache/purge", json::serialize(wanted)));
+  const auto id = begun.at("id").to_number<std::uint64_t>();
   for (const TimePoint until = Clock::Real().Now() + kPurgeTimeout;;) {
     PUNCTUAL_ASSIGN(const json::value stats, Ask(client, "GET", "/v1/cache", ""));
-    if (stats.at("purges_running").to_number<std::uint64_t>() == 0) break;
-    if (Clock::Real().Now() > until)
-      return Fail(Code::kUnavailable,
-                  "disk or Redis is still being purged after a minute; it goes on in the background");
+    const json::object* purge = FindPurge(stats, id);
+    if (purge == nullptr)
+      return Fail(Code::kUnavailable, "the server knows no more of this purge: it was started anew; purge again");
+    if (!purge->at("running").as_bool() || Clock::Real().Now() > until) return Report(*purge);
     std::this_thread::sleep_for(kPoll);
   }
-  std::printf("disk and Redis, where there are such layers, are done\n");
-  return {};
 }
 
 int Run(const char* name, Result<void> (*job)(const Flags&), const Flags& flags) {
@@ -132,8 +172,10 @@ void AddCacheCommand(CLI::App& app, int& exit_code) {
   const auto flags = std::make_shared<Flags>();
   for (CLI::App* described : {stats, purge})
     described->add_option("--to", flags->to, "the server, http://HOST:PORT or unix:PATH")->capture_default_str();
-  purge->add_option("--model", flags->model, "answers of this model, of all its versions");
-  purge->add_option("--symbol", flags->symbol, "answers about this symbol");
+  // A script's variable that is empty must not widen what is dropped.
+  const auto not_empty = [](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); };
+  purge->add_option("--model", flags->model, "answers of this model, of all its versions")->check(not_empty);
+  purge->add_option("--symbol", flags->symbol, "answers about this symbol")->check(not_empty);
   purge->add_flag("--all", flags->all, "all answers");
   for (CLI::App* described : {command, stats, purge})
     described->footer(

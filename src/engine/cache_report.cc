@@ -51,12 +51,14 @@ CacheStats CacheStatsOf(const TieredCacheStats& layers, const EngineMetrics& met
     redis.dropped = layers.redis->writes_dropped;
     redis.failed = layers.redis->write_errors;
     redis.connects = layers.redis->connects;
+    redis.connects_failed = layers.redis->connects_failed;
     redis.faults = FaultsOf(layers.redis_faults);
     for (const RedisNodeStats& node : layers.redis->nodes)
-      redis.nodes.push_back(
-          {node.address, node.role, node.state, node.outstanding, node.look_up_time, node.last_error});
+      redis.nodes.push_back({node.address, node.role, node.state, node.outstanding, node.look_up_time, node.last_error,
+                             node.last_error_age});
   }
-  stats.purges_running = layers.purges_running;
+  stats.purges = layers.purges;
+  for (const PurgeStatus& purge : layers.purges) stats.purges_running += purge.running;
   return stats;
 }
 
@@ -74,7 +76,8 @@ void AddCacheMetrics(telemetry::Registry& registry, const TieredCache& cache) {
   constexpr const char* kEvictions[] = {"punctual_cache_evictions_total", "Answers dropped to make room"};
   constexpr const char* kWrites[] = {"punctual_cache_writes_total", "Answers that the layer took"};
   constexpr const char* kDropped[] = {"punctual_cache_writes_dropped_total",
-                                      "Answers that the layer was not given: its queue was full, or it was away"};
+                                      "Answers that the layer was not given: its queue was full, it was away, or they "
+                                      "were too large"};
   constexpr const char* kFailed[] = {"punctual_cache_writes_failed_total", "Answers that the layer could not write"};
   constexpr const char* kFaults[] = {"punctual_cache_record_faults_total", "Records that were found to be no answers"};
   const auto sum = [](const auto& counts) {
@@ -107,6 +110,10 @@ void AddCacheMetrics(telemetry::Registry& registry, const TieredCache& cache) {
       for (const RedisNodeStats& node : stats.redis->nodes) up += node.state == "up" ? 1 : 0;
       return up;
     });
+    registry.AddGauge("punctual_redis_nodes", "Nodes of Redis that are configured, or that its cluster names", {},
+                      [&cache] { return static_cast<double>(cache.Stats().redis->nodes.size()); });
+    registry.AddCounter("punctual_redis_connects_failed_total", "Attempts to connect to a node that came to nothing",
+                        {}, [&cache] { return static_cast<double>(cache.Stats().redis->connects_failed); });
     registry.AddGauge("punctual_redis_look_up_seconds", "What a look-up in Redis is expected to take; 0: not known", {},
                       [&cache] {
                         const Duration expected = cache.redis_expected();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <future>
 #include <random>
 #include <set>
 #include <thread>
@@ -155,6 +156,7 @@ class Engine::Impl {
   Result<void> Start() {
     PUNCTUAL_TRY(repository_.Reload());
     metrics_.AddModels(*repository_.Models());
+    NoteLongestTtl();
     AddGauges();
     WarmUp();
     housekeeping_ = std::thread([this] { KeepHouse(); });
@@ -179,6 +181,7 @@ class Engine::Impl {
     MutexLock lock(reload_mutex_);
     const std::set<std::uint64_t> before = ServedVersions();
     const Result<int> changes = repository_.Reload();
+    NoteLongestTtl();
     PurgeVersions(before);
     if (changes.has_value() && *changes == 0) {
       reload_failed_ = false;
@@ -196,8 +199,16 @@ class Engine::Impl {
     return {};
   }
 
-  std::uint64_t PurgeCache(const PurgeRequest& request) {
-    return cache_->Purge(FilterOf(request.model, request.symbol), true);
+  void PurgeCache(const PurgeRequest& request, PurgeCallback callback) {
+    if (!request.model.empty() && !repository_.Models()->contains(request.model))
+      return callback(Fail(Code::kNotFound, "model: no model \"" + request.model + "\" is served here"));
+    PurgeOrder order;
+    order.filters.push_back(FilterOf(request.model, request.symbol));
+    order.what = request.model.empty() ? "" : "model " + request.model;
+    if (!request.symbol.empty()) order.what += (order.what.empty() ? "symbol " : ", symbol ") + request.symbol;
+    if (order.what.empty()) order.what = "all answers";
+    order.longest_ttl = Duration(longest_ttl_ns_.load());
+    cache_->Purge(std::move(order), std::move(callback));
   }
 
   std::vector<ModelStatus> Models() const;
@@ -231,6 +242,7 @@ class Engine::Impl {
     return Admitted{user.tier, std::move(question), times};
   }
 
+  void NoteLongestTtl();
   void AddGauges();
   void NoteBrownOut();
   void KeepHouse();
@@ -254,6 +266,7 @@ class Engine::Impl {
   Popularity popularity_;
   BrownOut brown_out_;
   std::atomic<std::uint64_t> next_trace_;
+  std::atomic<std::int64_t> longest_ttl_ns_ = 0;  // of the models that were ever served
   RequestServices services_;
   DeadlineTimer timer_;
   WorkerPool pool_;
@@ -343,8 +356,19 @@ std::set<std::uint64_t> Engine::Impl::ServedVersions() const {
 
 void Engine::Impl::PurgeVersions(const std::set<std::uint64_t>& before) {
   const std::set<std::uint64_t> now = ServedVersions();
+  PurgeOrder order;
   for (const std::uint64_t version : before)
-    if (!now.contains(version)) cache_->Purge({0, version, 0}, false);
+    if (!now.contains(version)) order.filters.push_back({0, version, 0});
+  if (order.filters.empty()) return;
+  order.what = "what models answered that are no longer served";
+  order.in_redis = false;
+  cache_->Purge(std::move(order), {});
+}
+
+void Engine::Impl::NoteLongestTtl() {
+  for (const auto& [name, entry] : *repository_.Models())
+    if (entry.served != nullptr)
+      longest_ttl_ns_ = std::max<std::int64_t>(longest_ttl_ns_, entry.served->manifest().cache_ttl.count());
 }
 
 std::vector<ModelStatus> Engine::Impl::Models() const {
@@ -430,6 +454,13 @@ Result<Prediction> Engine::Predict(PredictRequest request) {
   return *std::move(waiting.answer);
 }
 
+Result<PurgeStatus> Engine::PurgeCache(const PurgeRequest& request) {
+  // Shared: setting it may go on for a moment after it was taken.
+  const auto emptied = std::make_shared<std::promise<Result<PurgeStatus>>>();
+  impl_->PurgeCache(request, [emptied](const Result<PurgeStatus>& status) { emptied->set_value(status); });
+  return emptied->get_future().get();
+}
+
 void Engine::PredictAsync(PredictRequest request, PredictCallback callback) {
   impl_->PredictAsync(std::move(request), std::move(callback));
 }
@@ -439,7 +470,9 @@ Result<void> Engine::Publish(std::string_view symbol, const BookSnapshot& snapsh
 }
 Result<void> Engine::Forget(std::string_view symbol) { return impl_->Forget(symbol); }
 void Engine::Reload() { impl_->Reload(); }
-std::uint64_t Engine::PurgeCache(const PurgeRequest& request) { return impl_->PurgeCache(request); }
+void Engine::PurgeCacheAsync(const PurgeRequest& request, PurgeCallback callback) {
+  impl_->PurgeCache(request, std::move(callback));
+}
 std::vector<ModelStatus> Engine::Models() const { return impl_->Models(); }
 EngineStats Engine::Stats() const { return impl_->Stats(); }
 telemetry::Registry& Engine::metrics() { return impl_->registry(); }

@@ -108,12 +108,17 @@ TEST_F(EngineCacheTest, APurgeDropsOneModelsOrOneSymbolsAnswers) {
     EXPECT_EQ(engine.Predict(Of(symbol)).value().source, Source::kModel);
   }
   EXPECT_TRUE(Eventually([&] { return engine.Stats().cache.disk->entries == 2; }));
-  EXPECT_EQ(engine.PurgeCache({"", "A"}), 1u);
+  EXPECT_EQ(engine.PurgeCache({"", "A"}).value().memory.dropped, 1u);
   EXPECT_TRUE(Eventually([&] { return engine.Stats().cache.disk->entries == 1; }));
   EXPECT_EQ(engine.Predict(Of("B")).value().source, Source::kL1);
   EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
-  EXPECT_EQ(engine.PurgeCache({"other", ""}), 0u);
-  EXPECT_EQ(engine.PurgeCache({"m", ""}), 2u);
+  const auto unknown = engine.PurgeCache({"other", ""});
+  ASSERT_TRUE(unknown.has_error());
+  EXPECT_EQ(unknown.error().code, Code::kNotFound);
+  EXPECT_EQ(unknown.error().message, "model: no model \"other\" is served here");
+  const PurgeStatus begun = engine.PurgeCache({"m", "B"}).value();
+  EXPECT_EQ(begun.what, "model m, symbol B");
+  EXPECT_EQ(engine.PurgeCache({"m", ""}).value().memory.dropped, 1u);
   EXPECT_TRUE(Eventually([&] { return engine.Stats().cache.purges_running == 0; }));
   EXPECT_EQ(engine.Predict(Of("B")).value().source, Source::kModel);
 }

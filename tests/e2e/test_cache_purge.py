@@ -29,6 +29,12 @@ def purge(client: Client, body: dict | str):
     return client.ask("POST", "/v1/cache/purge", json.dumps(body) if isinstance(body, dict) else body)
 
 
+def dropped_from_memory(reply) -> int:
+    assert reply.status == 200, reply
+    assert reply.json()["id"] > 0
+    return reply.json()["dropped_from_memory"]
+
+
 def status_of(client: Client, model: str) -> dict:
     return next(m for m in client.get("/v1/models").json()["models"] if m["name"] == model)
 
@@ -111,16 +117,19 @@ PURGES = {
     "a_symbol": ({"symbol": "ONE"}, {("heavy", "ONE"), ("light", "ONE")}, (2, 2, 1)),
     "a_symbol_of_a_model": ({"model": "heavy", "symbol": "OTHER"}, {("heavy", "OTHER")}, (3, 3, 1)),
     "all": ({"all": True}, {(model, symbol) for model in MODELS for symbol in SYMBOLS}, (0, 0, 0)),
-    "nothing": ({"model": "none"}, set(), (4, 4, 2)),
+    "nothing": ({"symbol": "NONE"}, set(), (4, 4, 2)),
 }
 
 
 @pytest.mark.parametrize(("what", "dropped", "entries"), PURGES.values(), ids=PURGES.keys())
 def test_what_is_named_is_dropped_everywhere_and_nothing_else(filled, what, dropped, entries):
-    reply = purge(filled.client, what)
-    assert (reply.status, reply.json()) == (200, {"dropped_from_memory": 4 - entries[0]})
+    assert dropped_from_memory(purge(filled.client, what)) == 4 - entries[0]
     filled.wait_until_purged()
     assert filled.entries() == entries
+    last = cache_of(filled.client)["purges"][-1]
+    before = 4, 4, 2
+    gone = tuple(last[layer]["dropped"] for layer in ("memory", "disk", "redis"))
+    assert gone == tuple(had - has for had, has in zip(before, entries, strict=True)), last
     left = filled.left()
     assert {question for question, source in left.items() if source == "model"} == dropped, left
     assert {source for question, source in left.items() if question not in dropped} <= {"l1"}
@@ -131,7 +140,7 @@ def test_what_was_dropped_is_gone_after_a_restart_too(start_server, models):
     server = start_server(models)
     with server.client() as client:
         questions.ask_all(client, range(20))
-        assert purge(client, {"model": "light"}).json() == {"dropped_from_memory": 20}
+        assert dropped_from_memory(purge(client, {"model": "light"})) == 20
     server.restart()
     with server.client() as client:
         assert questions.ask_all(client, range(20)) == ["model"] * 20
@@ -139,7 +148,7 @@ def test_what_was_dropped_is_gone_after_a_restart_too(start_server, models):
 
 def test_the_unix_socket_may_purge(filled):
     with filled.server.unix_client(filled.unix_socket) as client:
-        assert purge(client, {"all": True}).json() == {"dropped_from_memory": 4}
+        assert dropped_from_memory(purge(client, {"all": True})) == 4
 
 
 BAD_BODIES = {
@@ -182,7 +191,20 @@ def test_nobody_else_on_the_network_may_purge(start_server, models):
             check_error(purge(stranger, {"all": True}), 403, "PERMISSION_DENIED", "/v1/cache/purge")
             assert questions.ask(stranger, 1) == "l1"
             assert stranger.get("/v1/cache").status == 200
-        assert purge(local, {"all": True}).json() == {"dropped_from_memory": 1}
+        assert dropped_from_memory(purge(local, {"all": True})) == 1
+
+
+def test_a_web_page_may_not_purge(_filled):
+    _filled.left()
+    before = cache_of(_filled.client)["memory"]["entries"]
+    for header in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        reply = _filled.client.ask("POST", "/v1/cache/purge", '{"all":true}', header)
+        check_error(reply, 403, "PERMISSION_DENIED", "/v1/cache/purge")
+    assert cache_of(_filled.client)["memory"]["entries"] == before > 0
+
+
+def test_a_model_that_nobody_serves_is_no_success(_filled):
+    check_error(purge(_filled.client, {"model": "nosuch"}), 404, "NOT_FOUND", 'no model "nosuch" is served here')
 
 
 def test_a_new_version_is_not_answered_from_the_old_one_whose_answers_go(start_server, tmp_path):
@@ -238,12 +260,39 @@ def test_the_command_shows_every_layer_and_node(filled):
 def test_the_command_purges(filled):
     code, out, err = cli("purge", "--to", filled.server.url, "--model", "heavy", "--symbol", "ONE")
     assert (code, err) == (0, "")
-    assert "dropped 1 " in out
+    assert out.splitlines() == [f"dropped 1 answer from {layer}" for layer in ("memory", "disk", "Redis")]
     assert filled.entries() == (3, 3, 1), "it waits until all is done"
     code, out, _ = cli("purge", "--to", f"unix:{filled.unix_socket}", "--all")
     assert code == 0
-    assert "dropped 3 " in out
+    assert out.splitlines()[:2] == ["dropped 3 answers from memory", "dropped 3 answers from disk"]
     assert filled.entries() == (0, 0, 0)
+    assert "purged model heavy, symbol ONE: 1 from memory, 1 from disk, 1 from Redis" in filled.server.log()
+
+
+def test_the_command_says_what_is_not_done_and_it_is_done_later(filled):
+    filled.redis.pause()
+    try:
+        filled.server.wait_until(
+            lambda: cache_of(filled.client)["redis"]["nodes"][0]["state"] != "up", "saw that Redis is away"
+        )
+        code, out, err = cli("purge", "--to", filled.server.url, "--all")
+        assert code == 1
+        assert "dropped 4 answers from memory\n" in out
+        assert "dropped 4 answers from disk\n" in out
+        assert "dropped 0 answers from Redis so far" in out
+        assert f"Redis waits for {filled.redis.address}" in err
+        assert cache_of(filled.client)["purges_running"] == 1
+    finally:
+        filled.redis.resume()
+    filled.wait_until_purged()
+    assert filled.entries() == (0, 0, 0)
+
+
+def test_the_command_of_a_server_with_memory_alone_speaks_of_memory_alone(start_server, models):
+    server = start_server(models, **{"cache.disk": {"directory": ""}})
+    assert cli("purge", "--to", server.url, "--all") == (0, "dropped 0 answers from memory\n", "")
+    code, _, err = cli("purge", "--to", server.url, "--model", "nosuch")
+    assert (code, 'no model "nosuch" is served here' in err) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -252,12 +301,14 @@ def test_the_command_purges(filled):
         (["purge"], 2, "--all"),
         (["purge", "--all", "--model", "heavy"], 2, "--all"),
         (["purge", "--all", "--nonsense"], 2, "--nonsense"),
+        (["purge", "--model", "", "--symbol", "ONE"], 2, "--model: must not be empty"),
+        (["purge", "--model", "heavy", "--symbol", ""], 2, "--symbol: must not be empty"),
         (["stats", "--to", "ftp://nowhere"], 2, "ftp://nowhere"),
         (["stats", "--to", "http://127.0.0.1:1"], 1, "127.0.0.1:1"),
         (["purge", "--all", "--to", "http://127.0.0.1:1"], 1, "127.0.0.1:1"),
         ([], 2, "SUBCOMMAND"),
     ],
-    ids=["nothing", "all_and_a_model", "an_unknown_flag", "no_address", "nobody_there", "nobody_to_purge", "alone"],
+    ids=["nothing", "all_and_a_model", "an_unknown_flag", "an_empty_model", "an_empty_symbol", "no_address", "nobody_there", "nobody_to_purge", "alone"],
 )
 def test_the_command_says_what_was_wrong(arguments, code, said):
     done, out, err = cli(*arguments)

@@ -156,14 +156,40 @@ def test_a_hung_master_is_left_alone_until_it_is_back(start_server, models, ques
                     other.wait_for_hits()
                 load.go_on(100)
                 assert len(load.hits(since)) == 30 - its_own, "what the hung node holds cannot come from elsewhere"
-                assert client.ask("POST", "/v1/cache/purge", '{"model":"none"}').status == 200
-                server.wait_until(
-                    lambda: client.get("/v1/cache").json()["purges_running"] == 0, "gave up purging the hung node"
-                )
-                assert f"purging Redis: {hung.address}" in server.log()
+                assert f"cache.redis: {hung.address}: " in server.log()
                 hung.resume()
                 server.wait_until(lambda: node_of(client, hung.address)["state"] == "up", "came back to the node")
                 load.wait_for_hits()
+    finally:
+        cluster.heal()
+        cluster.configure("cluster-node-timeout", "1500")
+
+
+def test_a_purge_waits_for_a_hung_master_while_the_others_are_purged(start_server, models, questions, cluster):
+    prefix = fresh_prefix()
+    server = start_server(models, **redis_alone(cluster.addresses[:1], prefix))
+    cluster.configure("cluster-node-timeout", "120000")  # nobody takes over
+    try:
+        with server.client() as client:
+            wait_for_redis(server, client)
+            with Load(server, questions, range(30)) as load:
+                load.wait_for_hits()
+            hung = cluster.masters()[-1]
+            others = [master for master in cluster.masters() if master is not hung]
+            hung.pause()
+            server.wait_until(lambda: node_of(client, hung.address)["state"] == "open", "left the node alone")
+            assert client.ask("POST", "/v1/cache/purge", '{"model":"heavy"}').status == 200
+            server.wait_until(lambda: not any(node.keys(prefix) for node in others), "purged the others")
+
+            def purge() -> dict:
+                return client.get("/v1/cache").json()["purges"][-1]
+
+            server.wait_until(lambda: hung.address in purge()["redis"].get("waits_for", ""), "said what it waits for")
+            assert purge()["running"]
+            hung.resume()
+            server.wait_until(lambda: not purge()["running"], "went on")
+            assert (purge()["redis"]["state"], hung.keys(prefix)) == ("done", [])
+            assert f"cache.redis: {hung.address}" in server.log()
     finally:
         cluster.heal()
         cluster.configure("cluster-node-timeout", "1500")

@@ -191,7 +191,8 @@ TEST_F(DiskCachePurgeTest, IsToldAtTheLatestWhenTheCacheGoes) {
   {
     const auto cache = Open();
     for (std::uint64_t i = 0; i < 100; ++i) PutSurely(*cache, i, About(i), In(100), 100);
-    for (int i = 0; i < 10; ++i) ASSERT_TRUE(cache->Purge({.model = 1}, [&](std::uint64_t, const std::string&) { ++told; }));
+    for (int i = 0; i < 10; ++i)
+      ASSERT_TRUE(cache->Purge({.model = 1}, [&](std::uint64_t, const std::string&) { ++told; }));
   }
   EXPECT_EQ(told, 10);
 }

@@ -195,8 +195,8 @@ void Client::FailNode(const NodePtr& node, const std::string& why) {
   RequestRefresh();
 }
 
-// Once a change, and not too often: a node that comes and goes must not fill the log. What was left out for that is said
-// at its next PING or attempt.
+// Once a change, and not too often: a node that comes and goes must not fill the log. What was left out for that is
+// said at its next PING or attempt.
 void Client::Announce(const NodePtr& node, bool up) {
   const TimePoint now = Now();
   if (!options_.on_notice || node->said_up == up || (node->said_up && now < node->said_at + kAnnounceGap)) return;

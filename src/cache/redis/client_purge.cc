@@ -98,6 +98,7 @@ void Client::NextPurge() {
     }
     if (first_waits_for.empty()) first_waits_for = std::move(waits_for);
   }
+  if (purges_.empty()) first_waits_for.clear();  // it was one that ended
   {
     MutexLock lock(mutex_);
     stats_.purge_waits_for = first_waits_for;

@@ -55,9 +55,8 @@ void NameLookUps::Start(const std::string& host, Done done) {
       MutexLock lock(shared->mutex);
       NameLookUps* const owner = shared->owner;
       if (owner == nullptr) return;
-      boost::asio::post(owner->io_, [owner, id, found = std::move(found)]() mutable {
-        owner->Finish(id, std::move(found));
-      });
+      boost::asio::post(owner->io_,
+                        [owner, id, found = std::move(found)]() mutable { owner->Finish(id, std::move(found)); });
     }).detach();
   } catch (const std::system_error& error) {
     boost::asio::post(io_, [this, id, why = std::string(error.what())] { Finish(id, Fail(Code::kUnavailable, why)); });

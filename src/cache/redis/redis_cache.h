@@ -91,9 +91,10 @@ class RedisCache {
   void Put(const Digest& key, const Subject& subject, Duration ttl, std::string record);
   // Drops one record, for instance an invalid one. As Put.
   void Remove(const Digest& key, const Subject& subject);
-  // Drops all records of the filter, in the background, a few at a time on one node after the other. Nodes that are away
-  // are waited for, until `longest_ttl` is over: then what they had has expired. `done` is called once, on the redis
-  // thread (or at once, if there is none any more); `error` says which nodes refused, or what else was left undone.
+  // Drops all records of the filter, in the background, a few at a time on one node after the other. Nodes that are
+  // away are waited for, until `longest_ttl` is over: then what they had has expired. `done` is called once, on the
+  // redis thread (or at once, if there is none any more); `error` says which nodes refused, or what else was left
+  // undone.
   void Purge(const SubjectFilter& filter, Duration longest_ttl, PurgeCallback done);
 
   // What a look-up takes lately: smoothed mean plus two deviations of what was answered in time; kNever while nothing

@@ -266,7 +266,9 @@ TEST(RedisCacheTest, APurgeDropsWhatItsFilterMatchesAndNothingElse) {
   server.Command("SET somebody:elses 1");
   const auto purge = [&](const SubjectFilter& filter) {
     std::promise<std::pair<std::uint64_t, std::string>> done;
-    cache->Purge(filter, 1h, [&](std::uint64_t dropped, const std::string& error) { done.set_value({dropped, error}); });
+    cache->Purge(filter, 1h, [&](std::uint64_t dropped, const std::string& error) {
+      done.set_value({dropped, error});
+    });
     return done.get_future().get();
   };
   using Outcome = std::pair<std::uint64_t, std::string>;

@@ -33,8 +33,7 @@ TEST(RedisHostileTest, WhatAServerSaysIsShownShortAndPlain) {
 
 TEST(RedisHostileTest, ARedirectionFromWhatIsNoClusterIsNotFollowed) {
   std::atomic<int> port = 2000;
-  FakeRedis server(
-      [&](const auto&) { return "-MOVED 1 127.0.0.1:" + std::to_string(port.fetch_add(1)) + "\r\n"; });
+  FakeRedis server([&](const auto&) { return "-MOVED 1 127.0.0.1:" + std::to_string(port.fetch_add(1)) + "\r\n"; });
   auto cache = OpenAndWait(Options({server.address()}));
   for (std::uint64_t key = 0; key < 50; ++key) EXPECT_EQ(Ask(*cache, key).result, RedisLookUp::kError);
   EXPECT_FALSE(PutAndWait(*cache, 1, "record"));

@@ -175,6 +175,33 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
   out += "]}";
 }
 
+namespace {
+
+void AppendPurge(std::string& out, const PurgeStatus& purge) {
+  const auto append = [&out](const char* name, const PurgeLayerStatus& layer) {
+    AppendKey(out, name);
+    out += '{';
+    const char* state = layer.state == PurgeState::kRunning ? "running"
+                        : layer.state == PurgeState::kDone  ? "done"
+                                                            : "failed";
+    AppendField(out, "state", state);
+    AppendField(out, "dropped", layer.dropped);
+    if (!layer.error.empty()) AppendField(out, "error", layer.error);
+    if (!layer.waits_for.empty()) AppendField(out, "waits_for", layer.waits_for);
+    out += '}';
+  };
+  out += '{';
+  AppendField(out, "id", purge.id);
+  AppendField(out, "what", purge.what);
+  AppendField(out, "running", purge.running);
+  append("memory", purge.memory);
+  if (purge.disk) append("disk", *purge.disk);
+  if (purge.redis) append("redis", *purge.redis);
+  out += '}';
+}
+
+}  // namespace
+
 void AppendCacheStats(std::string& out, const CacheStats& stats) {
   const auto append_look_ups = [&out](const CacheLookUps& look_ups, bool redis) {
     AppendField(out, "hits", look_ups.hits);
@@ -220,6 +247,7 @@ void AppendCacheStats(std::string& out, const CacheStats& stats) {
     AppendField(out, "dropped", stats.redis->dropped);
     AppendField(out, "failed", stats.redis->failed);
     AppendField(out, "connects", stats.redis->connects);
+    AppendField(out, "connects_failed", stats.redis->connects_failed);
     AppendCounts(out, "faults", stats.redis->faults);
     AppendKey(out, "nodes");
     out += '[';
@@ -231,12 +259,28 @@ void AppendCacheStats(std::string& out, const CacheStats& stats) {
       AppendField(out, "state", node.state);
       AppendField(out, "outstanding", node.outstanding);
       AppendField(out, "look_up_ms", RoundedMs(node.look_up_time));
-      if (!node.last_error.empty()) AppendField(out, "last_error", node.last_error);
+      if (!node.last_error.empty()) {
+        AppendField(out, "last_error", node.last_error);
+        AppendField(out, "last_error_age_ms", RoundedMs(node.last_error_age));
+      }
       out += '}';
     }
     out += "]}";
   }
   AppendField(out, "purges_running", stats.purges_running);
+  AppendKey(out, "purges");
+  out += '[';
+  for (const PurgeStatus& purge : stats.purges) {
+    if (out.back() != '[') out += ',';
+    AppendPurge(out, purge);
+  }
+  out += "]}";
+}
+
+void AppendPurgeBegun(std::string& out, const PurgeStatus& purge) {
+  out += '{';
+  AppendField(out, "id", purge.id);
+  AppendField(out, "dropped_from_memory", purge.memory.dropped);
   out += '}';
 }
 

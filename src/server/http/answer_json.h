@@ -16,6 +16,7 @@ void AppendPrediction(std::string& out, const Prediction& prediction);
 // {"error":{"code":"NOT_FOUND","message":"..."}}, and "retry_after_ms" where that is known.
 void AppendError(std::string& out, const Error& error);
 void AppendModels(std::string& out, const std::vector<ModelStatus>& models);
+void AppendPurgeBegun(std::string& out, const PurgeStatus& purge);
 void AppendCacheStats(std::string& out, const CacheStats& stats);
 void AppendStats(std::string& out, const EngineStats& stats);
 

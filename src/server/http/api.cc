@@ -163,10 +163,18 @@ Api::Order Api::PurgeCache(const Request& request, Exchange& exchange) {
   if (!request.is_local)
     return Refuse(exchange, Fail(Code::kPermissionDenied,
                                  "/v1/cache/purge: is for this machine alone; ask over the Unix socket or 127.0.0.1"));
+  // A page of another site may send this to our address too, without being allowed to read the answer.
+  if (request.head.is_from_a_page())
+    return Refuse(exchange, Fail(Code::kPermissionDenied,
+                                 "/v1/cache/purge: takes nothing from web pages (Origin, Sec-Fetch-Site); use "
+                                 "\"punctual cache purge\" or curl"));
   auto purge = ParsePurgeRequest(parser_, PaddedText::Of(request.body));
   if (purge.has_error()) return Refuse(exchange, purge.error());
-  net::post(state_.aside, [state = &state_, at = &exchange, wanted = *std::move(purge)] {
-    at->body = R"({"dropped_from_memory":)" + std::to_string(state->engine.PurgeCache(wanted)) + "}";
+  state_.engine.PurgeCacheAsync(*purge, [at = &exchange](const Result<PurgeStatus>& status) {
+    if (status.has_error())
+      at->Refuse(status.error());
+    else
+      AppendPurgeBegun(at->body, *status);
     at->Finish();
   });
   return Order::kAny;

@@ -161,17 +161,33 @@ TEST_F(ApiTest, APurgeNamesWhatItDrops) {
   const auto source = [&] { return boost::json::parse(Predict(question).body).at("source"); };
   const auto purge = [&](const std::string& body) { return Ask(Post("/v1/cache/purge", body)); };
   EXPECT_EQ(source(), "model");
-  EXPECT_EQ(purge(R"({"symbol":"ETHUSDT"})").body, R"({"dropped_from_memory":0})");
+  EXPECT_EQ(purge(R"({"symbol":"ETHUSDT"})").body, R"({"id":1,"dropped_from_memory":0})");
   EXPECT_EQ(source(), "l1");
-  EXPECT_EQ(purge(R"({"model":"m","symbol":"BTCUSDT"})").body, R"({"dropped_from_memory":1})");
+  EXPECT_EQ(purge(R"({"model":"m","symbol":"BTCUSDT"})").body, R"({"id":2,"dropped_from_memory":1})");
   EXPECT_EQ(source(), "model");
-  EXPECT_EQ(purge(R"({"all":true})").body, R"({"dropped_from_memory":1})");
+  EXPECT_EQ(purge(R"({"all":true})").body, R"({"id":3,"dropped_from_memory":1})");
+  const Reply unknown = purge(R"({"model":"none"})");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_THAT(unknown.body, HasSubstr(R"(no model \"none\" is served here)"));
   for (const char* body : {"{}", R"({"all":false})", R"({"all":true,"model":"m"})", R"({"all":1})", R"({"user":"u"})"})
     EXPECT_EQ(purge(body).status, 400) << body;
   EXPECT_EQ(Ask("GET /v1/cache/purge HTTP/1.1\r\nHost: x\r\n\r\n").status, 405);
   const auto cache = boost::json::parse(Ask("GET /v1/cache HTTP/1.1\r\nHost: x\r\n\r\n").body);
   EXPECT_EQ(cache.at("memory").at("hits"), 1);
   EXPECT_FALSE(cache.as_object().contains("redis"));
+  const auto& last = cache.at("purges").as_array().back();
+  EXPECT_EQ(last.at("what"), "all answers");
+  EXPECT_EQ(last.at("memory").at("dropped"), 1);
+}
+
+TEST_F(ApiTest, APurgeIsNotTakenFromWebPages) {
+  for (const char* from : {"Origin: http://evil.example\r\n", "origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n",
+                           "sec-fetch-site: same-site\r\n"}) {
+    const Reply reply = Ask(Post("/v1/cache/purge", R"({"all":true})", from));
+    EXPECT_EQ(reply.status, 403) << from;
+    EXPECT_THAT(reply.body, HasSubstr("PERMISSION_DENIED"));
+  }
+  EXPECT_EQ(Ask(Post("/v1/cache/purge", R"({"all":true})", "Sec-Fetch-Site: none\r\n")).status, 200);
 }
 
 TEST_F(ApiTest, HealthAndReadiness) {

@@ -39,6 +39,11 @@ void RequestParser::on_field_impl(beast::http::field name, Text name_text, Text 
       // A body in an encoding that we do not know has no end that we and a proxy before us agree on.
       if (!beast::iequals(value, "chunked")) error = beast::http::error::bad_transfer_encoding;
       break;
+    case beast::http::field::origin: is_from_a_page_ = true; break;
+    case beast::http::field::unknown:
+      // "none": the user's own doing.
+      if (beast::iequals(name_text, "Sec-Fetch-Site") && !beast::iequals(value, "none")) is_from_a_page_ = true;
+      break;
     default: break;
   }
 }

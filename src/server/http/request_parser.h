@@ -21,8 +21,9 @@ class RequestParser final : public beast::http::basic_parser<true> {
   verb method() const { return method_; }
   bool http_1_0() const { return version_ == 10; }
   bool expects_continue() const { return expects_continue_; }
-  bool is_ndjson() const { return is_ndjson_; }          // Content-Type says so
-  bool is_compressed() const { return is_compressed_; }  // Content-Encoding, which nobody here undoes
+  bool is_ndjson() const { return is_ndjson_; }            // Content-Type says so
+  bool is_from_a_page() const { return is_from_a_page_; }  // a browser sends it for a page: Origin, or Sec-Fetch-Site
+  bool is_compressed() const { return is_compressed_; }    // Content-Encoding, which nobody here undoes
 
  private:
   using Text = beast::string_view;
@@ -45,6 +46,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
   bool expects_continue_ = false;
   bool is_ndjson_ = false;
   bool is_compressed_ = false;
+  bool is_from_a_page_ = false;
 };
 
 }  // namespace punctual::http
