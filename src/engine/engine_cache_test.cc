@@ -155,6 +155,10 @@ TEST_F(EngineCacheTest, EnginesThatShareARedisShareTheirAnswers) {
   const Prediction computed = Ask(one);
   EXPECT_EQ(computed.source, Source::kModel);
   EXPECT_TRUE(Eventually([&] { return one.Stats().cache.redis->writes == 1; }));
+  const std::string metrics = one.metrics().PrometheusText();
+  for (const char* line :
+       {"punctual_redis_nodes 1\n", "punctual_redis_nodes_up 1\n", "punctual_redis_connects_failed_total 0\n"})
+    EXPECT_THAT(metrics, HasSubstr(line));
   const Prediction answer = Ask(other);
   EXPECT_EQ(answer.source, Source::kL3);
   EXPECT_EQ(answer.outputs, computed.outputs);

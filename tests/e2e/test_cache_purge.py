@@ -149,6 +149,7 @@ def test_what_was_dropped_is_gone_after_a_restart_too(start_server, models):
 def test_the_unix_socket_may_purge(filled):
     with filled.server.unix_client(filled.unix_socket) as client:
         assert dropped_from_memory(purge(client, {"all": True})) == 4
+    filled.wait_until_purged()
 
 
 BAD_BODIES = {

@@ -49,20 +49,20 @@ void Client::Purge(std::string pattern, Duration longest_ttl, RedisCache::PurgeC
 Client::NodePtr Client::NextToPurge(const PurgeJob& job, std::string& waits_for) {
   NodePtr next;
   bool any = false;
-  if (mode_ != Mode::kUnknown)
-    for (const NodePtr& node : nodes_) {
-      if (node == nullptr || !(mode_ == Mode::kCluster ? node->role == Node::Role::kMaster : node->seed)) continue;
-      any = true;
-      if (job.purged.contains(node->text)) continue;
-      if (node->breaker.admits() && node->connection != nullptr) {
-        next = node;
-        continue;
-      }
-      if (waits_for.size() > 1000) continue;
-      waits_for += (waits_for.empty() ? "" : "; ") + node->text;
-      if (!node->last_error.empty()) waits_for += " (" + node->last_error + ")";
+  for (const NodePtr& node : nodes_) {
+    if (node == nullptr || !(mode_ == Mode::kCluster ? node->role == Node::Role::kMaster : node->seed)) continue;
+    any = true;
+    if (job.purged.contains(node->text)) continue;
+    // Before the mode is known nobody can say who else there is.
+    if (mode_ != Mode::kUnknown && node->breaker.admits() && node->connection != nullptr) {
+      next = node;
+      continue;
     }
-  if (!any) waits_for = "no node of Redis could be asked yet";
+    if (waits_for.size() > 1000) continue;
+    waits_for += (waits_for.empty() ? "" : "; ") + node->text;
+    if (!node->last_error.empty()) waits_for += " (" + node->last_error + ")";
+  }
+  if (!any) waits_for = "masters, which the cluster has none of";
   return next;
 }
 

@@ -40,9 +40,8 @@ void RequestParser::on_field_impl(beast::http::field name, Text name_text, Text 
       if (!beast::iequals(value, "chunked")) error = beast::http::error::bad_transfer_encoding;
       break;
     case beast::http::field::origin: is_from_a_page_ = true; break;
-    case beast::http::field::unknown:
-      // "none": the user's own doing.
-      if (beast::iequals(name_text, "Sec-Fetch-Site") && !beast::iequals(value, "none")) is_from_a_page_ = true;
+    case beast::http::field::sec_fetch_site:
+      if (!beast::iequals(value, "none")) is_from_a_page_ = true;  // "none": the user's own doing
       break;
     default: break;
   }
