@@ -19,7 +19,7 @@ import faults
 import workload
 from machine import write
 from redis_nodes import Cluster
-from servers import ALL_LAYERS, BUILD, Bench, Server, build, load, load_command, load_report, start_echo
+from servers import BUILD, Bench, Server, build, load, load_command, load_report, start_echo
 
 WINDOW_MS = 100
 SECOND = 1000 // WINDOW_MS  # windows
@@ -135,7 +135,7 @@ def main() -> None:
     noise: list[dict] = []
     crashes = 0
     with Bench("chaos") as bench, faults.page(bench.work / "faults") as page:
-        workload.make_models(bench.work / "models", [*ALL_LAYERS[:5], "student", *ALL_LAYERS[5:]], "faulty")
+        workload.make_models(bench.work / "models", [], "faulty")
         disk = bench.work / "disk"
         within = chaos_faults.on_small_disk(disk, DISK_SIZE)
         chaos = chaos_faults.Chaos(bench, page, Cluster(bench), BOOKS_HZ, str(disk) if within else "")

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
@@ -145,18 +144,13 @@ def make_mlp_repository(bench: Bench, widths: list[int], parts: int = 1) -> path
 MODELS = ["mlp", "tcn", "deeplob"]
 
 
-ALL_LAYERS = ["l1", "l2", "coalesced", "l3", "model", "stale", "signal"]
-
-
-def copy_models(folder: pathlib.Path, names: list[str] = MODELS, manifest_tail: str = "", ladder: list[str] = ALL_LAYERS) -> None:
-    """Those of models/, with this ladder."""
+def copy_models(folder: pathlib.Path, names: list[str] = MODELS, heads: dict[str, str] = {}, manifest_tail: str = "") -> None:
+    """Those of models/, with keys of their own in front of some manifests and after all of them."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in names:
         shutil.copytree(ROOT / "models" / name, folder / name)
         manifest = folder / name / "model.toml"
-        text, count = re.subn(r"^ladder = .*$", f"ladder = {json.dumps(ladder)}", manifest.read_text(), flags=re.M)
-        assert count == 1, f"{manifest} names no ladder"
-        manifest.write_text(text + manifest_tail)
+        manifest.write_text(heads.get(name, "") + manifest.read_text() + manifest_tail)
 
 
 def start_punctual(bench: Bench, config: str, load: list[str], name: str = "punctual", program: list = (PROGRAM,), **popen) -> Server:

@@ -40,7 +40,6 @@ description = "{spec.description}"
 backend = "openvino"
 device = "CPU"
 variant = "fp32"
-ladder = ["l1", "coalesced", "model", "stale", "signal"]
 max_age_ms = {spec.max_age_ms}
 
 [features]
