@@ -157,16 +157,19 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
   thread_local std::vector<float> features;
   thread_local std::vector<std::byte> codes;
   codes.clear();
+  const auto room_for = [&](const auto& coder, std::size_t input) {
+    const std::size_t at = codes.size();
+    codes.resize(at + coder.CodeBytes(input));
+    return std::span(codes).subspan(at);
+  };
+  bool all_have_codes = true;
   const auto encode = [&](std::size_t input, std::span<const float> values) {
-    const auto add = [&](const auto& coder) {
-      const std::size_t at = codes.size();
-      codes.resize(at + coder.CodeBytes(input));
-      coder.Encode(input, values, std::span(codes).subspan(at));
-    };
-    if (kind == KeyMaker::Codes::kExact)
-      add(*model.input_codes());
-    else
-      add(*model.input_grid());
+    if (kind == KeyMaker::Codes::kExact) {
+      model.input_codes()->Encode(input, values, room_for(*model.input_codes(), input));
+    } else {
+      const auto room = room_for(*model.input_grid(), input);
+      all_have_codes = model.input_grid()->Encode(input, values, room) && all_have_codes;
+    }
   };
   if (question.about == Question::About::kTensors) {
     for (std::size_t i = 0; i < question.inputs.size(); ++i) encode(i, question.inputs[i].tensor.values<float>());
@@ -175,6 +178,7 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
     PUNCTUAL_TRY(model.features()->Compute(question.window, features));
     encode(model.feature_input(), features);
   }
+  if (!all_have_codes) return Fail(Code::kOutOfRange, "inputs: a number lies beyond the cells of semantic.grid");
   return keys.OfCodes(model.digest(), kind, question.about == Question::About::kState, codes);
 }
 

@@ -40,7 +40,8 @@ struct QuestionContext {
 Result<Question> Ask(PredictRequest& request, const User& user, const QuestionContext& context, TimePoint now);
 
 // The key of what the model makes of the inputs: of the codes it cannot tell apart, or of the cells of its grid. The
-// errors of the features. REQUIRES: question.key, and that the model has such codes.
+// errors of the features; kOutOfRange: a number is beyond the grid. REQUIRES: question.key, and that the model has such
+// codes.
 Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, const KeyMaker& keys);
 
 // Computes the model's answer on the calling thread. The errors of ServedModel::Infer, and those of the features.

@@ -10,11 +10,12 @@ namespace punctual {
 
 namespace {
 
-std::int32_t CellOf(float value, double width) {
-  constexpr double kLow = std::numeric_limits<std::int32_t>::min();
-  constexpr double kHigh = std::numeric_limits<std::int32_t>::max();
-  const double cells = std::min(std::max(value / width + 0.5, kLow), kHigh);
-  // floor() without a call: the conversion cuts towards zero.
+constexpr double kLow = std::numeric_limits<std::int32_t>::min();
+constexpr double kHigh = std::numeric_limits<std::int32_t>::max();
+
+// REQUIRES: kLow <= cells <= kHigh.
+std::int32_t FloorOf(double cells) {
+  // Without a call: the conversion cuts towards zero.
   const std::int32_t cut = static_cast<std::int32_t>(cells);
   return cut - (static_cast<double>(cut) > cells ? 1 : 0);
 }
@@ -39,17 +40,22 @@ Result<InputGrid> InputGrid::Make(std::vector<double> grid, std::span<const Tens
   return InputGrid(std::move(grid), std::move(elements));
 }
 
-void InputGrid::Encode(std::size_t, std::span<const float> values, std::span<std::byte> out) const {
+bool InputGrid::Encode(std::size_t, std::span<const float> values, std::span<std::byte> out) const {
+  bool all_have_cells = true;
   const auto write = [&](std::size_t i, double width) {
-    const std::int32_t cell = CellOf(values[i], width);
+    const double cells = values[i] / width + 0.5;
+    const double kept = std::min(std::max(cells, kLow), kHigh);
+    all_have_cells = all_have_cells && kept == cells;
+    const std::int32_t cell = FloorOf(kept);
     std::memcpy(out.data() + i * sizeof cell, &cell, sizeof cell);
   };
   if (grid_.size() == 1) {
     for (std::size_t i = 0; i < values.size(); ++i) write(i, grid_[0]);
-    return;
+  } else {
+    for (std::size_t begin = 0; begin < values.size(); begin += grid_.size())
+      for (std::size_t column = 0; column < grid_.size(); ++column) write(begin + column, grid_[column]);
   }
-  for (std::size_t begin = 0; begin < values.size(); begin += grid_.size())
-    for (std::size_t column = 0; column < grid_.size(); ++column) write(begin + column, grid_[column]);
+  return all_have_cells;
 }
 
 }  // namespace punctual

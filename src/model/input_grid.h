@@ -22,9 +22,10 @@ class InputGrid {
   std::size_t input_count() const { return elements_.size(); }
   // Bytes of all cells of input i: an int32 an element.
   std::size_t CodeBytes(std::size_t i) const { return elements_[i] * sizeof(std::int32_t); }
-  // Writes floor(x / grid + 0.5) of each value, computed in double and saturated to int32, in the machine's byte order.
-  // REQUIRES: finite values, as many as input i has; out.size() == CodeBytes(i).
-  void Encode(std::size_t i, std::span<const float> values, std::span<std::byte> out) const;
+  // Writes floor(x / grid + 0.5) of each value, computed in double, as an int32 in the machine's byte order. False: a
+  // value is beyond the last cell (2^31 of them on each side). Values out there may be any distance apart and share
+  // nothing; `out` is of no use then. REQUIRES: finite values, as many as input i has; out.size() == CodeBytes(i).
+  bool Encode(std::size_t i, std::span<const float> values, std::span<std::byte> out) const;
 
  private:
   InputGrid(std::vector<double> grid, std::vector<std::size_t> elements)

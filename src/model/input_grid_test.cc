@@ -17,7 +17,7 @@ const std::vector<TensorSpec> kBook = {{"book", DType::kFloat32, {1, 2, 3}}};
 
 std::vector<std::int32_t> Cells(const InputGrid& grid, const std::vector<float>& values) {
   std::vector<std::int32_t> cells(grid.CodeBytes(0) / sizeof(std::int32_t));
-  grid.Encode(0, values, std::as_writable_bytes(std::span(cells)));
+  EXPECT_TRUE(grid.Encode(0, values, std::as_writable_bytes(std::span(cells))));
   return cells;
 }
 
@@ -32,12 +32,21 @@ TEST(InputGridTest, EveryColumnMayHaveItsOwnWidth) {
   EXPECT_THAT(Cells(grid, {2, 2, 2, -20, -20, -20}), ElementsAre(2, 20, 0, -20, -200, -2));
 }
 
-TEST(InputGridTest, SaturatesWhereNumbersAreTooLarge) {
-  const auto grid = InputGrid::Make({1e-300}, kBook).value();
+// They would all share the last cell, however far apart they are.
+TEST(InputGridTest, ValuesBeyondTheLastCellHaveNone) {
   constexpr float kMax = std::numeric_limits<float>::max();
-  constexpr auto kLow = std::numeric_limits<std::int32_t>::min();
-  constexpr auto kHigh = std::numeric_limits<std::int32_t>::max();
-  EXPECT_THAT(Cells(grid, {kMax, -kMax, 1, -1, 0, 1e-45f}), ElementsAre(kHigh, kLow, kHigh, kLow, 0, kHigh));
+  for (const std::vector<double>& widths : {std::vector<double>{1}, std::vector<double>{1, 1, 1}}) {
+    const auto grid = InputGrid::Make(widths, kBook).value();
+    const auto has_cells = [&grid](float value) {
+      std::vector<std::byte> cells(grid.CodeBytes(0));
+      return grid.Encode(0, std::vector<float>{0, 0, 0, 0, value, 0}, cells);
+    };
+    for (const float value : {2147483520.f, -2147483648.f, 0.f}) EXPECT_TRUE(has_cells(value)) << value;
+    for (const float value : {2147483648.f, -2147484000.f, 3e9f, kMax, -kMax}) EXPECT_FALSE(has_cells(value)) << value;
+  }
+  const auto finest = InputGrid::Make({1e-300}, kBook).value();
+  std::vector<std::byte> cells(finest.CodeBytes(0));
+  EXPECT_FALSE(finest.Encode(0, std::vector<float>{0, 0, 0, 0, 0, 1e-45f}, cells));
 }
 
 TEST(InputGridTest, IsTheFloorOfItsDefinition) {
