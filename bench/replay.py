@@ -36,7 +36,7 @@ PREFILL = 300  # books of each symbol before the run: all windows are full
 
 
 def make_models(folder: pathlib.Path, kind: str, names: list[str] = MODELS) -> None:
-    copy_models(folder, names, '\n[semantic]\nkind = "exact"\n' if kind == SEMANTIC else "")
+    copy_models(folder, names, manifest_tail='\n[semantic]\nkind = "exact"\n' if kind == SEMANTIC else "")
     for name in names if kind != PLAIN else []:
         features = tomllib.loads((folder / name / "model.toml").read_text())["features"]
         onnx = folder / name / "1" / "model.onnx"

@@ -8,7 +8,8 @@
 namespace punctual {
 
 // Reads DIRECTORY/secret, or makes it (32 random bytes, readable by its owner alone). Safe against another process that
-// makes it at the same time. kFailedPrecondition: it cannot be read or written, or has another size.
+// makes it at the same time. One that is empty (a power cut) is filled anew. kFailedPrecondition: it cannot be read or
+// written, or has another size.
 Result<std::string> SecretIn(const std::string& directory);
 
 }  // namespace punctual
