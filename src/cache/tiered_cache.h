@@ -74,6 +74,11 @@ class TieredCache {
   // In memory alone.
   void PutMemory(const CacheKey& key, const CachedAnswer& answer, Duration ttl);
 
+  // The longest `cache.ttl_ms` of the models that are served; after each change of them. See DiskCache::SetLongestTtl.
+  void SetLongestTtl(Duration ttl) {
+    if (disk_ != nullptr) disk_->SetLongestTtl(ttl);
+  }
+
   // Fills the memory from the disk with answers of `models`, the newest first, until `until` or until half of it is
   // full.
   void WarmUp(const std::vector<std::shared_ptr<const ServedModel>>& models, TimePoint until);

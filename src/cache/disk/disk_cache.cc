@@ -128,14 +128,16 @@ void DiskCache::DropDamaged(const Digest& key) const {
 
 void DiskCache::ForEachNewest(TimePoint until, const Visitor& visit) const {
   if (rest_->stopped_by() != 0) return;
-  const std::int64_t now_unix_ns = UnixTimeNs();
+  const std::int64_t now_unix_ns = UnixTimeNs(), latest_unix_ns = writer_->LatestExpiry(now_unix_ns);
   Walk walk(*environment_);
   ExpiryKey at;
   for (std::size_t i = 1; walk.Back(at); ++i) {
     if (std::chrono::steady_clock::now() >= until || ExpiryOf(at) <= now_unix_ns) return;
     const Digest key = DigestOfExpiryKey(at);
     EntryView entry;
-    if (walk.Read(key, entry) && !visit(key, entry.subject, entry.expires_unix_ns, entry.record)) return;
+    if (ExpiryOf(at) <= latest_unix_ns && walk.Read(key, entry) &&
+        !visit(key, entry.subject, entry.expires_unix_ns, entry.record))
+      return;
     if (i % kWalk == 0) walk.Renew();
   }
 }

@@ -45,7 +45,7 @@ class DiskCache {
   // rests.
   template <class Visit>
   bool Get(const Digest& key, std::int64_t now_unix_ns, Visit&& visit) const {
-    const DiskLookUp look_up(*environment_, *rest_, key, now_unix_ns);
+    const DiskLookUp look_up(*environment_, *rest_, key, now_unix_ns, writer_->LatestExpiry(now_unix_ns));
     if (look_up.damaged()) [[unlikely]]
       DropDamaged(key);
     if (look_up.found()) std::forward<Visit>(visit)(look_up.record());
@@ -57,11 +57,15 @@ class DiskCache {
   bool Put(const Digest& key, const Subject& subject, std::int64_t expires_unix_ns, std::string record);
   // In the background, for a record that turned out invalid.
   void Remove(const Digest& key);
+  // The longest that anything is put for now. What expires later, by more than a minute, was written by a clock that
+  // was ahead: it counts as expired. Until this is called nothing does.
+  void SetLongestTtl(Duration ttl) { writer_->SetLongestTtl(ttl); }
   // Drops what was put before and matches, in the background; what is put meanwhile may go too. `done`, if not empty,
   // is called once on the write thread, at the latest by the destructor (which does not wait for all to be dropped);
   // `error` says why not all was dropped, empty if all was. False: 1,024 purges wait already.
   bool Purge(const SubjectFilter& filter, DiskWriter::PurgeDone done = {});
-  // Those that expire last first, without expired ones, until `visit` returns false or `until`. On the calling thread.
+  // Those that expire last first, without expired ones (see SetLongestTtl), until `visit` returns false or `until`. On
+  // the calling thread.
   void ForEachNewest(TimePoint until, const Visitor& visit) const;
 
   DiskCacheStats Stats() const;

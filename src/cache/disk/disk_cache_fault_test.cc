@@ -9,6 +9,8 @@
 
 #include <fstream>
 #include <future>
+#include <mutex>
+#include <vector>
 
 #include "cache/disk/disk_cache_under_test.h"
 
@@ -179,6 +181,31 @@ TEST(DiskCacheDiskTest, ADiskThatIsFullFromTheStartIsRefused) {
   RunWithOwnMounts("DiskCacheOwnMounts.DISABLED_FullFromTheStart");
 }
 TEST(DiskCacheDiskTest, ADiskThatFillsUpCostsWritesOnly) { RunWithOwnMounts("DiskCacheOwnMounts.DISABLED_FillsUp"); }
+
+TEST(DiskCacheDiskTest, ADiskWithoutRoomForARecordIsSaidOnceByItsName) {
+  RunWithOwnMounts("DiskCacheOwnMounts.DISABLED_NoRoom");
+}
+
+TEST(DiskCacheOwnMounts, DISABLED_NoRoom) {
+  SmallDisk disk("size=1m");
+  std::mutex mutex;
+  std::vector<std::string> said;
+  DiskCacheOptions options = OptionsFor(disk.path(), 64u << 20);
+  options.on_notice = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    said.push_back(text);
+  };
+  const auto cache = OpenCache(options);
+  // LMDB says EIO of a write that was cut short.
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(cache->Put(KeyOf(i), kAbout, UnixTimeNs() + 100 * kSecond, RecordOf(i, 1'000'000)));
+    ASSERT_TRUE(Eventually([&] { return cache->Stats().failed >= i; }));
+  }
+  EXPECT_EQ(cache->Stats().last_error, "No space left on device");
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_THAT(said[0], AllOf(HasSubstr("cache.disk.directory: " + disk.path()), HasSubstr("No space left on device")));
+}
 
 TEST(DiskCacheOwnMounts, DISABLED_ReadOnly) {
   SmallDisk disk("size=4m");

@@ -66,6 +66,43 @@ TEST_F(DiskCacheTest, WhatExpiredIsNotFoundAndIsDropped) {
   EXPECT_TRUE(Find(*cache, KeyOf(2)).has_value());
 }
 
+// Written while the clock was ahead by days, then set right.
+TEST_F(DiskCacheTest, WhatExpiresLaterThanAnythingCouldIsNotFoundAndIsDropped) {
+  const auto cache = Open();
+  ASSERT_TRUE(cache->Put(KeyOf(1), kAbout, In(300 + 8 * 86400), RecordOf(1, 50)));
+  ASSERT_TRUE(cache->Put(KeyOf(2), kAbout, In(300), RecordOf(2, 50)));
+  ASSERT_TRUE(Drained(*cache));
+  EXPECT_TRUE(Find(*cache, KeyOf(1)).has_value()) << "nobody said how long anything may be kept";
+  cache->SetLongestTtl(seconds(300));
+  EXPECT_FALSE(Find(*cache, KeyOf(1)).has_value());
+  EXPECT_TRUE(Find(*cache, KeyOf(2)).has_value());
+  std::vector<Digest> newest;
+  cache->ForEachNewest(TimePoint::max(), [&](const Digest& key, const Subject&, std::int64_t, auto) {
+    newest.push_back(key);
+    return true;
+  });
+  EXPECT_EQ(newest, std::vector{KeyOf(2)});
+  EXPECT_TRUE(Eventually([&] { return cache->Stats().entries == 1; }));
+  EXPECT_EQ(cache->Stats().expirations, 1u);
+  EXPECT_TRUE(Find(*cache, KeyOf(2)).has_value());
+}
+
+TEST_F(DiskCacheTest, ALayerFullOfSuchRecordsTakesNewOnesInTheirPlace) {
+  constexpr std::uint64_t kCount = 3000;
+  {
+    const auto cache = Open(4u << 20);
+    for (std::uint64_t i = 0; i < kCount; ++i) PutSurely(*cache, i, kAbout, In(86400), 1000);
+    ASSERT_TRUE(Drained(*cache));
+    ASSERT_GT(cache->Stats().evictions, 0u) << "it is full";
+  }
+  const auto cache = Open(4u << 20);
+  cache->SetLongestTtl(seconds(300));
+  for (std::uint64_t i = kCount; i < kCount + 1000; ++i) PutSurely(*cache, i, kAbout, In(300), 1000);
+  ASSERT_TRUE(Drained(*cache));
+  for (std::uint64_t i = kCount; i < kCount + 1000; ++i) ASSERT_TRUE(Find(*cache, KeyOf(i)).has_value()) << i;
+  EXPECT_TRUE(Eventually([&] { return cache->Stats().entries == 1000; }));
+}
+
 TEST_F(DiskCacheTest, PutReplacesRecordAndExpiry) {
   const auto cache = Open();
   ASSERT_TRUE(cache->Put(KeyOf(1), kAbout, UnixTimeNs() + kSecond / 2, "old"));

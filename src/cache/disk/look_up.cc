@@ -21,7 +21,8 @@ bool WaitedForPages() {
 
 }  // namespace
 
-DiskLookUp::DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Digest& key, std::int64_t now_unix_ns)
+DiskLookUp::DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Digest& key, std::int64_t now_unix_ns,
+                       std::int64_t latest_unix_ns)
     : rest_(rest), began_(std::chrono::steady_clock::now()), turn_(rest.MayLook(began_)) {
   if (turn_ == DiskRest::Turn::kNo) return;
   lease_.emplace(environment);
@@ -33,7 +34,7 @@ DiskLookUp::DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Diges
     if (code == 0) {
       const std::span<const std::byte> whole(static_cast<const std::byte*>(value.mv_data), value.mv_size);
       damaged_ = !ReadEntry(key, whole, entry_);
-      found_ = !damaged_ && entry_.expires_unix_ns > now_unix_ns;
+      found_ = !damaged_ && entry_.expires_unix_ns > now_unix_ns && entry_.expires_unix_ns <= latest_unix_ns;
     }
   }
   if (DiskEnvironment::IsFatal(code)) rest_.StopForGood(code);

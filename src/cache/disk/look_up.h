@@ -17,7 +17,9 @@ namespace punctual {
 // caller's reading included. A bad sector under a map is a signal (SIGBUS): LMDB has no other way.
 class DiskLookUp {
  public:
-  DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Digest& key, std::int64_t now_unix_ns);
+  // Finds what expires after `now_unix_ns`, by `latest_unix_ns` at the latest.
+  DiskLookUp(DiskEnvironment& environment, DiskRest& rest, const Digest& key, std::int64_t now_unix_ns,
+             std::int64_t latest_unix_ns);
   ~DiskLookUp();
   DiskLookUp(const DiskLookUp&) = delete;
   DiskLookUp& operator=(const DiskLookUp&) = delete;

@@ -3,16 +3,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "punctual/cache.h"
 
 namespace punctual {
 
-// What users configure, and what only tests want otherwise.
+// What users configure, who is told, and what only tests want otherwise.
 struct DiskCacheOptions : DiskLayerOptions {
   std::size_t queue_bytes = 32u << 20;            // of the records of changes that are waiting; beyond: dropped
   Duration sync_every = std::chrono::seconds(5);  // how often what was written is brought onto the disk
+  // Called on the write thread with the first of a series of failed writes; may be empty.
+  std::function<void(const std::string&)> on_notice;
 };
 
 // Counts since the layer was opened, by this process; entries and bytes are those of all.

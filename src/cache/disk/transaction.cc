@@ -125,6 +125,22 @@ int DiskTransaction::DropSoonest(std::size_t at_most, std::uint64_t enough_bytes
   return 0;
 }
 
+int DiskTransaction::DropBeyond(std::size_t at_most, std::int64_t expires_after, DiskDropped& dropped) {
+  Cursor cursor(txn_, environment_.expiry());
+  for (std::size_t i = 0; i < at_most; ++i) {
+    MDB_val key{}, value{};
+    ExpiryKey at;
+    int code = cursor.Get(key, value, MDB_LAST);
+    if (code == MDB_NOTFOUND) return 0;
+    if (code == 0) code = CopyKey(key, at);
+    if (code == 0 && ExpiryOf(at) <= expires_after) return 0;
+    if (code == 0) code = DropEntry(at, dropped);
+    if (code == 0) code = cursor.Delete();
+    if (code != 0) return code;
+  }
+  return 0;
+}
+
 int DiskTransaction::Purge(const SubjectFilter& filter, std::size_t at_most, ExpiryKey& from, bool& finished,
                            DiskDropped& dropped) {
   Cursor cursor(txn_, environment_.expiry());

@@ -35,6 +35,8 @@ class DiskTransaction {
   int Remove(const Digest& key);
   // Drops the soonest to expire: those that expire by `expires_by`, `at_most` of them, until `enough_bytes` are free.
   int DropSoonest(std::size_t at_most, std::uint64_t enough_bytes, std::int64_t expires_by, DiskDropped& dropped);
+  // Drops those that expire after `expires_after`, the last first, `at_most` of them.
+  int DropBeyond(std::size_t at_most, std::int64_t expires_after, DiskDropped& dropped);
   // Looks at `at_most` entries, from `from` on, and drops those that the filter matches. `from` becomes where to go on;
   // `finished`: there are no more.
   int Purge(const SubjectFilter& filter, std::size_t at_most, ExpiryKey& from, bool& finished, DiskDropped& dropped);

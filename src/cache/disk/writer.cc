@@ -2,6 +2,7 @@
 
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,8 +21,11 @@ using std::chrono::seconds;
 constexpr Duration kLinger = milliseconds(10);  // after the first change, so that others share its transaction
 constexpr Duration kChores = seconds(1);
 constexpr Duration kReaderCheck = seconds(10);
-constexpr Duration kFullDisk = seconds(60);  // how long the bound stays at what a full disk could hold
-constexpr Duration kPause = seconds(1);      // after a write failed
+constexpr Duration kFullDisk = seconds(60);    // how long the bound stays at what a full disk could hold
+constexpr Duration kPause = seconds(1);        // after a write failed
+constexpr Duration kSeries = seconds(60);      // without a failure: the next one is told again
+constexpr Duration kClockStep = seconds(60);   // by which clocks are set back without anything being wrong
+constexpr std::uint64_t kFewBytes = 1u << 20;  // a disk that has less for us is full
 constexpr Duration kStop = seconds(2);
 constexpr int kAttempts = 10;  // to make room, 1 s in all
 constexpr std::size_t kMaxBatch = 256;
@@ -131,6 +135,12 @@ bool DiskWriter::Purge(const SubjectFilter& filter, PurgeDone done) {
   return true;
 }
 
+std::int64_t DiskWriter::LatestExpiry(std::int64_t now_unix_ns) const {
+  const std::int64_t longest = longest_ttl_ns_.load(std::memory_order_relaxed);
+  if (longest > kAnyExpiry - kClockStep.count() - std::max<std::int64_t>(now_unix_ns, 0)) return kAnyExpiry;
+  return now_unix_ns + longest + kClockStep.count();
+}
+
 void DiskWriter::AddTo(DiskCacheStats& stats) const {
   stats.entries = entries_.load(std::memory_order_relaxed);
   stats.bytes = bytes_.load(std::memory_order_relaxed);
@@ -224,6 +234,13 @@ void DiskWriter::WriteAll() {
 // is a few hundredths of what there is.
 std::size_t DiskWriter::BatchLimit() const { return std::clamp<std::size_t>(bound_bytes_ / kPage / 128, 2, kMaxBatch); }
 
+// What is over: expired, or written by a clock that was ahead, which would else outlive and crowd out all that comes.
+int DiskWriter::DropOver(DiskTransaction& transaction, DiskDropped& expired) {
+  const std::int64_t now_unix_ns = UnixTimeNs();
+  const int code = transaction.DropSoonest(2 * BatchLimit(), kAnyExpiry, now_unix_ns, expired);
+  return code != 0 ? code : transaction.DropBeyond(2 * BatchLimit(), LatestExpiry(now_unix_ns), expired);
+}
+
 int DiskWriter::WriteBatch(std::span<const Change> batch) {
   const Turn turn(*this);
   if (!turn.taken()) return kNoTurn;
@@ -233,7 +250,7 @@ int DiskWriter::WriteBatch(std::span<const Change> batch) {
   DiskUse use;
   code = transaction->Use(use);
   DiskDropped expired, evicted;
-  if (code == 0) code = transaction->DropSoonest(2 * BatchLimit(), kAnyExpiry, UnixTimeNs(), expired);
+  if (code == 0) code = DropOver(*transaction, expired);
   std::uint64_t cost = 0;
   for (const Change& change : batch) cost += change.put ? DiskTransaction::Cost(change.record.size()) : 0;
   // Beyond 80 % of the bound as much goes as comes, and a bit more; not down to a mark below: keys lie at random, so
@@ -269,7 +286,9 @@ void DiskWriter::MakeRoom(int why, int attempt) {
   DiskDropped evicted;
   const std::size_t at_most = std::min(std::size_t{4} << attempt, 4 * BatchLimit());
   int code = Begin(transaction);
-  if (code == 0) code = transaction->DropSoonest(at_most, bound_bytes_, kAnyExpiry, evicted);
+  if (code == 0) code = transaction->DropBeyond(at_most, LatestExpiry(UnixTimeNs()), evicted);
+  if (code == 0 && evicted.entries < at_most)
+    code = transaction->DropSoonest(at_most - evicted.entries, bound_bytes_, kAnyExpiry, evicted);
   if (code == 0) CommitAndCount(*transaction, {}, evicted);
 }
 
@@ -335,7 +354,7 @@ void DiskWriter::DropExpired() {
     int code = Begin(transaction);
     if (code == 0) code = transaction->Use(use);
     if (code == 0) Keep(use);
-    if (code == 0) code = transaction->DropSoonest(2 * BatchLimit(), kAnyExpiry, UnixTimeNs(), expired);
+    if (code == 0) code = DropOver(*transaction, expired);
     if (code == 0 && expired.entries > 0) code = CommitAndCount(*transaction, expired, {});
     if (code != 0) return Note(code);
     if (expired.entries < 2 * BatchLimit()) return;
@@ -399,10 +418,24 @@ void DiskWriter::Failed(int code, std::size_t changes) {
   Note(code);
 }
 
+// LMDB says EIO where a write was cut short, which is what happens when a disk fills up.
+int DiskWriter::MeaningOf(int code) const {
+  struct statvfs disk {};
+  if (code != EIO || ::statvfs(directory_.path().c_str(), &disk) != 0) return code;
+  return disk.f_bavail * disk.f_frsize < kFewBytes ? ENOSPC : code;
+}
+
 void DiskWriter::Note(int code) {
   if (DiskEnvironment::IsFatal(code)) rest_.StopForGood(code);
+  const std::string why = mdb_strerror(MeaningOf(code));
+  // Waiting for the turn in vain says nothing about the disk.
+  const bool tell = code != kNoTurn && Now() >= quiet_until_;
+  if (tell && options_.on_notice)
+    options_.on_notice("cache.disk.directory: " + directory_.path() + ": cannot be written: " + why +
+                       "; answers are left out there until it can");
+  if (code != kNoTurn) quiet_until_ = Now() + kSeries;
   MutexLock lock(mutex_);
-  last_error_ = mdb_strerror(code);
+  last_error_ = why;
 }
 
 }  // namespace punctual

@@ -1,5 +1,6 @@
 // The one thread that writes to the disk layer: takes changes from a bounded queue, many at once into one transaction,
-// keeps the size bound by dropping what expires soonest, drops what has expired, purges, and syncs.
+// keeps the size bound by dropping what expires soonest, drops what has expired or was written by a clock that was
+// ahead, purges, and syncs.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,9 @@ class DiskWriter {
   bool Put(const Digest& key, const Subject& subject, std::int64_t expires_unix_ns, std::string record);
   void Remove(const Digest& key);
   bool Purge(const SubjectFilter& filter, PurgeDone done);
+  void SetLongestTtl(Duration ttl) { longest_ttl_ns_.store(ttl.count(), std::memory_order_relaxed); }
+  // What expires later than this was written by a clock that was ahead.
+  std::int64_t LatestExpiry(std::int64_t now_unix_ns) const;
   void AddTo(DiskCacheStats& stats) const;
 
  private:
@@ -55,6 +59,7 @@ class DiskWriter {
   void Run();
   bool Take();
   void WriteAll();
+  int DropOver(DiskTransaction& transaction, DiskDropped& expired);
   int WriteBatch(std::span<const Change> batch);
   std::size_t BatchLimit() const;
   void MakeRoom(int why, int attempt);
@@ -68,6 +73,7 @@ class DiskWriter {
   void Keep(const DiskUse& use);
   void KeepRoom();
   void Failed(int code, std::size_t changes);
+  int MeaningOf(int code) const;
   void Note(int code);
   bool OutOfTime() const;
 
@@ -85,6 +91,7 @@ class DiskWriter {
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::string last_error_ GUARDED_BY(mutex_);
   std::atomic<std::int64_t> stop_by_ns_ = 0;  // of the monotonic clock; 0: not stopping
+  std::atomic<std::int64_t> longest_ttl_ns_ = Duration::max().count();
 
   // The write thread's own.
   std::vector<Change> taken_;
@@ -92,6 +99,7 @@ class DiskWriter {
   TimePoint not_before_{};        // after a failed write
   TimePoint purge_not_before_{};  // after a failed purge
   TimePoint next_chores_{}, next_sync_{}, next_reader_check_{}, next_bound_{};
+  TimePoint quiet_until_{};    // no failure is told before
   std::uint64_t bound_bytes_;  // the option's, or less while the disk is full
   bool unsynced_ = false;
 
