@@ -1,8 +1,11 @@
 #include "base/config_file.h"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #define TOML_EXCEPTIONS 0
@@ -16,6 +19,7 @@ struct ConfigFile::State {
   std::set<const void*> read;     // nodes somebody asked for
   std::set<const void*> ignored;  // nodes whose inside is somebody else's
   std::optional<Error> error;
+  bool is_missing = false;  // the error is about a key that is not there
 };
 
 namespace {
@@ -83,6 +87,12 @@ std::optional<Error> FirstUnread(const std::string& name, const toml::table& tab
 
 }  // namespace
 
+std::string NumberText(double number) {
+  std::array<char, 400> text;  // the largest has 309 digits, the smallest as many zeros and some more
+  const auto written = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  return written.ec == std::errc() ? std::string(text.data(), written.ptr) : std::to_string(number);
+}
+
 ConfigFile::ConfigFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ConfigFile::ConfigFile(ConfigFile&&) noexcept = default;
 ConfigFile& ConfigFile::operator=(ConfigFile&&) noexcept = default;
@@ -118,8 +128,9 @@ Result<ConfigFile> ConfigFile::Parse(std::string_view text, const std::string& n
 ConfigTable ConfigFile::root() { return ConfigTable(state_.get(), &state_->table, ""); }
 
 Result<void> ConfigFile::Finish() const {
-  if (state_->error) return *state_->error;
+  if (state_->error && !state_->is_missing) return *state_->error;
   if (auto error = FirstUnread(state_->name, state_->table, state_->read, state_->ignored, "")) return *error;
+  if (state_->error) return *state_->error;
   return {};
 }
 
@@ -142,6 +153,7 @@ void ConfigTable::Refuse(std::string_view key, const std::string& what) {
   const std::string where =
       FileAndLine(state_->name, node != nullptr ? *node : static_cast<const toml::node&>(AsTable(table_)));
   state_->error = Fail(Code::kInvalidArgument, where + ": " + Name(key) + ": " + what);
+  state_->is_missing = node == nullptr;
 }
 
 void ConfigTable::Get(std::string_view key, std::string& value) {
@@ -176,13 +188,12 @@ void ConfigTable::Get(std::string_view key, double& value, double min, double ma
   const void* node = Find(key);
   if (node == nullptr) return;
   auto number = AsNode(node).is_number() ? AsNode(node).value<double>() : std::nullopt;
-  if (!number || !(*number >= min && *number <= max)) {
-    std::ostringstream what;
-    what << "must be a number from " << min << " to " << max;
-    Refuse(key, what.str());
-  } else {
+  if (!number || !(*number >= min && *number <= max))
+    Refuse(key, max == std::numeric_limits<double>::max()
+                    ? "must be a number, at least " + NumberText(min)
+                    : "must be a number from " + NumberText(min) + " to " + NumberText(max));
+  else
     value = *number;
-  }
 }
 
 void ConfigTable::Get(std::string_view key, std::vector<std::string>& value) {
@@ -215,9 +226,16 @@ void ConfigTable::Get(std::string_view key, std::vector<double>& value) {
 }
 
 void ConfigTable::GetMs(std::string_view key, Duration& value, Duration min, Duration max) {
-  double ms = static_cast<double>(value.count()) / 1e6;
-  Get(key, ms, static_cast<double>(min.count()) / 1e6, static_cast<double>(max.count()) / 1e6);
-  value = Duration(std::llround(ms * 1e6));
+  const void* node = Find(key);
+  if (node == nullptr) return;
+  const auto ms_of = [](Duration duration) { return static_cast<double>(duration.count()) / 1e6; };
+  auto ms = AsNode(node).is_number() ? AsNode(node).value<double>() : std::nullopt;
+  if (!ms || !(*ms >= ms_of(min) && *ms <= ms_of(max)))
+    Refuse(key, "must be a number of milliseconds " +
+                    (min == Duration(1) ? "above 0, up to " : "from " + NumberText(ms_of(min)) + " to ") +
+                    NumberText(ms_of(max)));
+  else
+    value = Duration(std::llround(*ms * 1e6));
 }
 
 std::optional<ConfigTable> ConfigTable::Table(std::string_view key) {

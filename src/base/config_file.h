@@ -6,6 +6,8 @@
 //   root.Get("backend", backend);                 // leaves the default where the key is missing
 //   if (auto features = root.Table("features")) features->Get("window", window);
 //   PUNCTUAL_TRY(file.Finish());                  // the first error, or a key nobody read
+//
+// Read all keys of a table, also after one was refused.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,9 @@
 namespace punctual {
 
 class ConfigTable;
+
+// As people write it: "3600000", "0.2"; the fewest digits that read back as the same number.
+std::string NumberText(double number);
 
 // Not thread-safe. ConfigTables point into it: keep it while they live; it may be moved.
 class ConfigFile {
@@ -68,7 +73,8 @@ class ConfigTable {
   // Every key of the table, for tables whose keys are names ([tiers.NAME]).
   std::vector<std::string> Keys() const;
 
-  // Remembers an error about `key` ("FILE:LINE: key: what"); the first one is what Finish() returns.
+  // Remembers an error about `key` ("FILE:LINE: key: what"); the first one is what Finish() returns. If it is about a
+  // key that is not there, a key that nobody read goes first: it may be that one, misspelt.
   void Refuse(std::string_view key, const std::string& what);
 
  private:

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace punctual {
 namespace {
 
@@ -52,6 +54,41 @@ TEST(ConfigFileTest, WrongTypesAndRangesNameTheKey) {
     file.root().Get("n", n, 0, 9);
     EXPECT_EQ(file.Finish().error().message, what);
   }
+}
+
+TEST(ConfigFileTest, RangesAreWrittenAsPeopleDo) {
+  const auto error = [](const std::string& text, auto&& read) {
+    auto file = ConfigFile::Parse(text, "x.toml").value();
+    ConfigTable root = file.root();
+    read(root);
+    return file.Finish().error().message;
+  };
+  double number = 0;
+  Duration wait{};
+  EXPECT_EQ(error("n = 2", [&](ConfigTable& t) { t.Get("n", number, 0, 1); }),
+            "x.toml:1: n: must be a number from 0 to 1");
+  EXPECT_EQ(error("n = -1", [&](ConfigTable& t) { t.Get("n", number, 0, 1e9); }),
+            "x.toml:1: n: must be a number from 0 to 1000000000");
+  EXPECT_EQ(error("n = -1", [&](ConfigTable& t) { t.Get("n", number, 0, std::numeric_limits<double>::max()); }),
+            "x.toml:1: n: must be a number, at least 0");
+  EXPECT_EQ(error("w_ms = 0", [&](ConfigTable& t) { t.GetMs("w_ms", wait, Duration(1), std::chrono::hours(1)); }),
+            "x.toml:1: w_ms: must be a number of milliseconds above 0, up to 3600000");
+  EXPECT_EQ(error("w_ms = 's'", [&](ConfigTable& t) { t.GetMs("w_ms", wait, Duration(0), Duration(1'500'000)); }),
+            "x.toml:1: w_ms: must be a number of milliseconds from 0 to 1.5");
+}
+
+TEST(ConfigFileTest, AMisspeltKeyIsNamedBeforeTheOneThatIsMissing) {
+  const auto error = [](const std::string& text) {
+    auto file = ConfigFile::Parse(text, "x.toml").value();
+    ConfigTable root = file.root();
+    std::string nodes;
+    root.Get("nodes", nodes);
+    if (nodes.empty()) root.Refuse("nodes", "is missing");
+    return file.Finish().error().message;
+  };
+  EXPECT_EQ(error("node = 'a'\n"), "x.toml:1: node: no such option; remove it or correct its name");
+  EXPECT_EQ(error("nodes = ''\nnode = 'a'\n"), "x.toml:1: nodes: is missing");
+  EXPECT_EQ(error(""), "x.toml:1: nodes: is missing");
 }
 
 TEST(ConfigFileTest, TextThatIsNotTomlNamesTheLine) {

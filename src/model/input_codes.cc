@@ -189,7 +189,10 @@ class OnnxInputReader {
                                        [&](const auto& function) { return function.name() == node.op_type(); });
       if (defined || !(IsQuantizer(node) || IsTrees(node)) ||
           (!readers.empty() && IsTrees(node) != IsTrees(*readers[0])))
-        return NoCodes((readers.empty() ? "is read by " : "is also read by ") + NodeText(node));
+        return NoCodes((readers.empty() ? "is read by " : "is also read by ") + NodeText(node) +
+                       ", which takes it as it is: only a model that quantises its inputs first (QuantizeLinear), or "
+                       "that is made of trees, cannot tell inputs apart. Quantise the model, take the kind "
+                       "\"approximate\", or remove [semantic]");
       if (std::count(node.input().begin(), node.input().end(), name) != 1 || node.input(0) != name)
         return NoCodes("is also a parameter of " + NodeText(node));
       readers.push_back(&node);

@@ -90,27 +90,43 @@ void ReadFeatures(ConfigTable& table, Manifest& manifest) {
   manifest.features = std::move(spec);
 }
 
+void ReadApproximate(ConfigTable& table, Duration max_age, SemanticSpec& spec) {
+  for (const char* key : {"grid", "tolerance", "max_error_share"})
+    if (!table.Has(key))
+      table.Refuse(key, "is missing: how much an approximate answer may be off is yours to say, for instance " +
+                            std::string(std::string_view(key) == "grid" ? "[0.05]" : "0.01"));
+  table.Get("grid", spec.grid);
+  if (table.Has("grid") &&
+      (spec.grid.empty() || std::any_of(spec.grid.begin(), spec.grid.end(), [](double width) { return width <= 0; })))
+    table.Refuse(
+        "grid", "must be numbers above 0: one for all columns, for instance [0.05], or one a column, [0.05, 0.1, ...]");
+  spec.max_age = max_age;
+  table.GetMs("max_age_ms", spec.max_age, Duration(1), kLongest);
+  if (spec.max_age > max_age)
+    table.Refuse("max_age_ms", "must be at most the manifest's own max_age_ms, which is " +
+                                   NumberText(static_cast<double>(max_age.count()) / 1e6));
+  table.Get("audit_share", spec.audit_share, 0, 1);
+  table.Get("tolerance", spec.tolerance, 0, std::numeric_limits<double>::max());
+  table.Get("max_error_share", spec.max_error_share, 0, 1);
+}
+
 void ReadSemantic(ConfigTable& table, Manifest& manifest) {
   SemanticSpec spec;
   std::string kind;
   table.Get("kind", kind);
-  if (kind != "exact" && kind != "approximate") return table.Refuse("kind", "must be \"exact\" or \"approximate\"");
-  if (kind == "exact") {
-    // Numbers of bf16 are too coarse to stand for codes: a code's own value would be rounded into another code.
-    if (manifest.variant == "bf16") table.Refuse("kind", "\"exact\" does not go with the variant \"bf16\"");
-  } else {
+  if (!table.Has("kind"))
+    table.Refuse("kind", "is missing; it is \"exact\" or \"approximate\"");
+  else if (kind != "exact" && kind != "approximate")
+    table.Refuse("kind", "must be \"exact\" or \"approximate\"");
+  const bool exact = kind == "exact";
+  // Numbers of bf16 are too coarse to stand for codes: a code's own value would be rounded into another code.
+  if (exact && manifest.variant == "bf16")
+    table.Refuse("kind", "\"exact\" does not go with the variant \"bf16\"; take \"fp32\"");
+  for (const char* key : {"grid", "tolerance", "max_error_share", "max_age_ms", "audit_share"})
+    if (exact && table.Has(key)) table.Refuse(key, "is only for the kind \"approximate\"; remove it");
+  if (!exact) {
     spec.kind = SemanticSpec::Kind::kApproximate;
-    spec.max_age = manifest.max_age;
-    for (const char* key : {"grid", "tolerance", "max_error_share"})
-      if (!table.Has(key))
-        return table.Refuse(key, "must be there: how much an approximate answer may be off is yours to say");
-    table.Get("grid", spec.grid);
-    if (spec.grid.empty() || std::any_of(spec.grid.begin(), spec.grid.end(), [](double width) { return width <= 0; }))
-      table.Refuse("grid", "must be numbers above 0, one for all columns or one a column");
-    table.GetMs("max_age_ms", spec.max_age, Duration(1), manifest.max_age);
-    table.Get("audit_share", spec.audit_share, 0, 1);
-    table.Get("tolerance", spec.tolerance, 0, std::numeric_limits<double>::max());
-    table.Get("max_error_share", spec.max_error_share, 0, 1);
+    ReadApproximate(table, manifest.max_age, spec);
   }
   manifest.semantic = std::move(spec);
 }

@@ -80,16 +80,20 @@ TEST(ManifestTest, MistakesOfSemanticNameTheKey) {
     return ParseManifest("[semantic]\n" + lines, "m/model.toml").error().message;
   };
   const std::string most = "kind='approximate'\ntolerance=0\nmax_error_share=0\n";
-  EXPECT_THAT(error(""), HasSubstr("m/model.toml:1: semantic.kind: must be"));
+  EXPECT_THAT(error(""), HasSubstr("m/model.toml:1: semantic.kind: is missing; it is \"exact\" or \"approximate\""));
+  EXPECT_THAT(error("knid='exact'"), HasSubstr("m/model.toml:2: semantic.knid: no such option"));
   EXPECT_THAT(error("kind='off'"), HasSubstr("m/model.toml:2: semantic.kind: must be"));
-  EXPECT_THAT(error("kind='exact'\ngrid=[1]"), HasSubstr("semantic.grid: no such option"));
-  EXPECT_THAT(error(most), HasSubstr("semantic.grid: must be there"));
-  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=0"), HasSubstr("semantic.max_error_share: must be there"));
-  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\nmax_error_share=0"), HasSubstr("semantic.tolerance: must be there"));
+  EXPECT_THAT(error("kind='exact'\ngrid=[1]"),
+              HasSubstr("semantic.grid: is only for the kind \"approximate\"; remove it"));
+  EXPECT_THAT(error(most), HasSubstr("semantic.grid: is missing"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=0"), HasSubstr("semantic.max_error_share: is missing"));
+  EXPECT_THAT(error("kind='approximate'\ngrid=[1]\nmax_error_share=0"), HasSubstr("semantic.tolerance: is missing"));
   EXPECT_THAT(error(most + "grid=[]"), HasSubstr("semantic.grid: must be numbers above 0"));
-  EXPECT_THAT(error(most + "grid=[1, 0]"), HasSubstr("semantic.grid: must be numbers above 0"));
+  EXPECT_THAT(error(most + "grid=[1, 0]"), HasSubstr("must be numbers above 0: one for all columns, for instance"));
+  EXPECT_THAT(error(most + "gird=[1]"), HasSubstr("m/model.toml:5: semantic.gird: no such option"));
   EXPECT_THAT(error(most + "grid=[nan]"), HasSubstr("semantic.grid: must be a list of finite numbers"));
-  EXPECT_THAT(error(most + "grid=[1]\nmax_age_ms=5001"), HasSubstr("semantic.max_age_ms: must be a number from"));
+  EXPECT_THAT(error(most + "grid=[1]\nmax_age_ms=5001"),
+              HasSubstr("semantic.max_age_ms: must be at most the manifest's own max_age_ms, which is 5000"));
   EXPECT_THAT(error(most + "grid=[1]\naudit_share=1.1"), HasSubstr("semantic.audit_share"));
   EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=-1\nmax_error_share=0"), HasSubstr("semantic.tolerance"));
   EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=nan\nmax_error_share=0"), HasSubstr("semantic.tolerance"));

@@ -47,6 +47,10 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, TierEntry>
   for (const UserEntry& entry : users) {
     const std::string who = (entry.where.empty() ? "" : entry.where + ": ") + "user " + entry.name;
     if (entry.name.empty()) return Fail(Code::kInvalidArgument, who + ": the name is empty");
+    for (const auto& [field, value] : {std::pair("tier", &entry.tier), std::pair("style", &entry.style)})
+      if (value->empty())
+        return Fail(Code::kInvalidArgument,
+                    who + ": " + field + ": is missing; name one that is declared under [" + field + "s]");
     const auto tier = std::find_if(directory.tiers_.begin(), directory.tiers_.end(),
                                    [&](const Tier& t) { return t.name == entry.tier; });
     if (tier == directory.tiers_.end())

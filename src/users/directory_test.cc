@@ -99,6 +99,13 @@ TEST(UserDirectoryTest, WithoutLimitsNothingIsCounted) {
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(TakeTokens(user, TimePoint()));
 }
 
+TEST(UserDirectoryTest, WhatIsMissingIsSaidToBe) {
+  EXPECT_EQ(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "", "x.toml:5"}}).error().message,
+            "x.toml:5: user u: style: is missing; name one that is declared under [styles]");
+  EXPECT_EQ(UserDirectory::Make(kTiers, kStyles, {{"u", "", "swing"}}).error().message,
+            "user u: tier: is missing; name one that is declared under [tiers]");
+}
+
 class UsersFileTest : public ::testing::Test {
  protected:
   Result<std::vector<UserEntry>> Read(const std::string& text) {
