@@ -141,7 +141,7 @@ CLI::Option* AddChoice(CLI::App& command, const std::string& name, Enum& value,
 void AddWorkloadOptions(CLI::App& command, Flags& flags) {
   using load::Api, load::Arrivals;
   load::LoadOptions& options = flags.options;
-  command.add_option("--to", options.to, "server: http://HOST:PORT or unix:/PATH")->capture_default_str();
+  command.add_option("--to", options.to, "server: http://HOST:PORT or unix:PATH")->capture_default_str();
   AddChoice<Api>(command, "--api", options.api, {{"punctual", Api::kPunctual}, {"adr", Api::kAdr}, {"oip", Api::kOip}},
                  "the server's protocol; adr: a Node server's POST /predict, oip: Open Inference Protocol");
   command.add_option("--rate", options.rate, "requests a second, all connections together")->capture_default_str();

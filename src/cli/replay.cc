@@ -101,7 +101,8 @@ Result<void> Replay(const Flags& flags, const load::FeedOptions& feed) {
                                          feed, [&] { return recordings.Next(); }, load::InterruptFlag(),
                                          [&](const load::FeedReport& so_far) { line.Show(load::FeedText(so_far)); }));
   std::string text = load::FeedText(report);
-  if (recordings.skipped_lines() > 0) text += ", " + load::Grouped(recordings.skipped_lines()) + " bad lines skipped";
+  if (const std::uint64_t skipped = recordings.skipped_lines(); skipped > 0)
+    text += ", " + load::Grouped(skipped) + (skipped == 1 ? " bad line skipped" : " bad lines skipped");
   std::fprintf(stderr, "%s\n", text.c_str());
   return {};
 }
@@ -124,7 +125,7 @@ void AddReplayCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("replay", "Publish recorded order books to a server at the pace they came in");
   const auto flags = std::make_shared<Flags>();
   command->add_option("FILE", flags->files, "order-book CSV files, plain or gzip, one a symbol")->required();
-  command->add_option("--to", flags->feed.to, "server: http://HOST:PORT or unix:/PATH")->capture_default_str();
+  command->add_option("--to", flags->feed.to, "server: http://HOST:PORT or unix:PATH")->capture_default_str();
   command->add_option("--symbol", flags->symbols,
                       "a file's symbol, one for each; default: its name in capitals, without extension");
   command->add_option("--speed", flags->feed.speed, "2: twice as quick as recorded")

@@ -70,7 +70,8 @@ Result<void> Write(const Flags& flags) {
     ++count;
   }
   PUNCTUAL_TRY(writer.Close());
-  std::fprintf(stderr, "%s books written to %s\n", load::Grouped(count).c_str(), flags.output.c_str());
+  std::fprintf(stderr, "%s %s written to %s\n", load::Grouped(count).c_str(), count == 1 ? "book" : "books",
+               flags.output.c_str());
   return {};
 }
 
@@ -95,15 +96,16 @@ void AddSimulateCommand(CLI::App& app, int& exit_code) {
   command->add_option("--seed", flags->simulator.seed, "same seed, same books")->capture_default_str();
   command->add_option("--duration", flags->duration_s, "seconds; 0: until it is stopped")->capture_default_str();
   auto* to =
-      command->add_option("--to", flags->feed.to, "server: http://HOST:PORT or unix:/PATH")->capture_default_str();
-  command
-      ->add_option("--prefill", flags->feed.prefill,
-                   "books of each symbol that are published at once, so that windows are full")
-      ->capture_default_str();
+      command->add_option("--to", flags->feed.to, "server: http://HOST:PORT or unix:PATH")->capture_default_str();
+  auto* prefill = command
+                      ->add_option("--prefill", flags->feed.prefill,
+                                   "books of each symbol that are published at once, so that windows are full")
+                      ->capture_default_str();
   command
       ->add_option("--output", flags->output,
                    "writes one symbol's books to this CSV file instead (gzip if it ends in .gz)")
-      ->excludes(to);
+      ->excludes(to)
+      ->excludes(prefill);
   command->footer(
       "Examples:\n"
       "  punctual simulate --symbols 8 --rate 20 --prefill 200 --to http://127.0.0.1:8080\n"

@@ -6,6 +6,8 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 
@@ -14,8 +16,9 @@ namespace punctual::load {
 namespace {
 
 Error BadAddress(std::string_view url, const std::string& what) {
-  return Fail(Code::kInvalidArgument, "address \"" + std::string(url) + "\": " + what +
-                                          "; write http://HOST:PORT (http://127.0.0.1:8080) or unix:/PATH");
+  return Fail(Code::kInvalidArgument,
+              "address \"" + std::string(url) + "\": " + what +
+                  "; write http://HOST:PORT (http://127.0.0.1:8080) or unix:PATH (unix:/run/punctual.sock)");
 }
 
 Error ConnectFailed(const Address& address, int error) {
@@ -53,13 +56,17 @@ Result<Address> ParseAddress(std::string_view url) {
   }
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);  // an IPv6 address
   if (host.empty() || port.empty()) return BadAddress(url, "the host or the port is missing");
+  // getaddrinfo takes a number that is too large for another one.
+  std::uint16_t number = 0;
+  const auto [end, wrong] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (wrong != std::errc() || end != port.data() + port.size() || number == 0)
+    return BadAddress(url, "the port must be a number from 1 to 65535");
 
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(std::string(host).c_str(), std::string(port).c_str(), &hints, &found);
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-  if (error == EAI_SERVICE) return BadAddress(url, "the port must be a number");
   if (error != 0)
     return Fail(Code::kNotFound,
                 "address \"" + std::string(url) + "\": " + ::gai_strerror(error) + "; correct the host");

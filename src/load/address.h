@@ -19,8 +19,9 @@ struct Address {
   socklen_t socket_address_size = 0;
 };
 
-// "http://HOST:PORT" (port 80 if none is given; a trailing "/" is allowed, a path is not) or "unix:/PATH". Looks the
-// host up, so it may block. kInvalidArgument: neither of these; kNotFound: no such host.
+// "http://HOST:PORT" (port 80 if none is given; a trailing "/" is allowed, a path is not) or "unix:PATH"
+// ("unix:/run/punctual.sock"). Looks the host up, so it may block. kInvalidArgument: neither of these; kNotFound: no
+// such host.
 Result<Address> ParseAddress(std::string_view url);
 
 // Begins to connect a non-blocking socket, with TCP_NODELAY where it has that. Writable means: decided, ConnectError()

@@ -242,9 +242,12 @@ class Feed {
 }  // namespace
 
 std::string FeedText(const FeedReport& report) {
-  std::string text = Fixed(static_cast<double>(report.elapsed.count()) / 1e9, 0) + " s: " + Grouped(report.published) +
-                     " books published, p99 " + Fixed(Milliseconds(report.delay.Quantile(0.99)), 2) +
-                     " ms after they were due";
+  const double seconds = static_cast<double>(report.elapsed.count()) / 1e9;
+  std::string text = Fixed(seconds, seconds < 10 ? 2 : 0) + " s: " + Grouped(report.published) +
+                     (report.published == 1 ? " book published" : " books published");
+  // Of books that were all published at once nobody is late.
+  if (report.delay.count() > 0)
+    text += ", p99 " + Fixed(Milliseconds(report.delay.Quantile(0.99)), 2) + " ms after they were due";
   if (report.refused > 0) text += ", " + Grouped(report.refused) + " refused";
   if (report.reconnects > 0) text += ", " + Grouped(report.reconnects) + " times the server was away";
   return text;

@@ -76,6 +76,17 @@ NextBook Source(std::size_t symbols, std::uint64_t count, Duration gap) {
   };
 }
 
+TEST(FeedTest, TheReportSaysOfHowLateBooksWereOnlyWhereSomeWereDue) {
+  FeedReport report;
+  report.elapsed = milliseconds(40);
+  report.published = 289;
+  EXPECT_EQ(FeedText(report), "0.04 s: 289 books published");
+  report.published = 1;
+  report.elapsed = seconds(12);
+  report.delay.Record(milliseconds(2));
+  EXPECT_TRUE(FeedText(report).starts_with("12 s: 1 book published, p99 2.")) << FeedText(report);
+}
+
 TEST(FeedTest, PublishesInOrderAtTheSourcesPace) {
   BookServer server;
   const FeedOptions options{.to = server.server().address(), .symbols = {"A", "B"}};
