@@ -1,7 +1,12 @@
+#include <unistd.h>
+
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 
 #include "base/config_file.h"
+#include "cache/redis/redis_options.h"
 #include "punctual/engine.h"
 #include "users/directory.h"
 
@@ -10,6 +15,8 @@ namespace punctual {
 namespace {
 
 constexpr Duration kLongest = std::chrono::hours(1);
+// 32 KiB for each of the memory cache's shards, which larger answers do not fit in.
+constexpr std::size_t kLeastMemoryBytes = 1u << 20;
 
 // Paths in the file are relative to the file.
 std::string Beside(const std::string& config_path, const std::string& path) {
@@ -71,8 +78,35 @@ void ReadDiskCache(std::optional<ConfigTable> table, const std::string& config_p
     table->GetMs("warm_up_ms", disk.warm_up, Duration(0), kLongest);
   }
   if (disk.directory.empty()) return;
+  // A shell expands it, nobody else: it would be a folder of that name beside the file.
+  if (disk.directory == "~" || disk.directory.starts_with("~/"))
+    table->Refuse("directory", "\"" + disk.directory +
+                                   "\": ~ means nothing here; write the whole path, or one relative to this file");
   disk.directory = Beside(config_path, disk.directory);
   options.disk_cache = std::move(disk);
+}
+
+// What would be refused later, without a line.
+void CheckRedis(ConfigTable& table, const RedisLayerOptions& redis) {
+  for (const std::string& node : redis.nodes)
+    if (const std::size_t scheme = node.find("://"); scheme != std::string::npos)
+      table.Refuse("nodes", "\"" + node + "\": write HOST:PORT, without " + node.substr(0, scheme + 3) +
+                                (node.starts_with("rediss:") ? ", and tls = true" : ""));
+  if (redis.cert_file.empty() != redis.key_file.empty())
+    table.Refuse(redis.cert_file.empty() ? "key_file" : "cert_file",
+                 std::string("needs ") + (redis.cert_file.empty() ? "cert_file" : "key_file") +
+                     " as well: give both, or none of them");
+  if (const Result<void> valid = Validate(RedisOptions{redis}); valid.has_error() && !redis.nodes.empty()) {
+    // "cache.redis.FIELD: what"
+    const std::string message = valid.error().message;
+    const std::size_t colon = message.find(": "), dot = message.rfind('.', colon);
+    table.Refuse(message.substr(dot + 1, colon - dot - 1), message.substr(colon + 2));
+  }
+  for (const auto& [key, file] : {std::pair("ca_file", &redis.ca_file), std::pair("cert_file", &redis.cert_file),
+                                  std::pair("key_file", &redis.key_file)})
+    if (!file->empty() && ::access(file->c_str(), R_OK) != 0)
+      table.Refuse(key, *file + ": " + std::strerror(errno) +
+                            "; name a PEM file that can be read, by its whole path or relative to this file");
 }
 
 void ReadRedis(ConfigTable& cache, const std::string& config_path, EngineOptions& options) {
@@ -94,6 +128,7 @@ void ReadRedis(ConfigTable& cache, const std::string& config_path, EngineOptions
   table->GetMs("connect_timeout_ms", redis.connect_timeout, Duration(1), kLongest);
   ReadSize(*table, "max_outstanding", redis.max_outstanding, 1, 1'000'000);
   table->Get("prefix", redis.prefix);
+  CheckRedis(*table, redis);
   if (options.cache_secret.empty())
     cache.Refuse("secret", "is missing; servers that share a Redis share a secret, of which the keys are made");
   options.redis = std::move(redis);
@@ -104,8 +139,12 @@ void ReadCache(ConfigTable& root, const std::string& config_path, EngineOptions&
   ReadDiskCache(cache ? cache->Table("disk") : std::nullopt, config_path, options);
   if (!cache) return;
   cache->Get("secret", options.cache_secret);
-  if (auto memory = cache->Table("memory"))
+  if (auto memory = cache->Table("memory")) {
     ReadSize(*memory, "bytes", options.memory_cache_bytes, 0, std::int64_t{1} << 40);
+    if (options.memory_cache_bytes > 0 && options.memory_cache_bytes < kLeastMemoryBytes)
+      memory->Refuse("bytes", "would keep hardly anything; give at least " + std::to_string(kLeastMemoryBytes) +
+                                  " (1 MiB), or 0 for no memory cache");
+  }
   ReadRedis(*cache, config_path, options);
 }
 

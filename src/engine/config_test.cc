@@ -55,7 +55,7 @@ history = 200
 [cache]
 secret = "s"
 [cache.memory]
-bytes = 1000
+bytes = 2000000
 )");
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->model_repository, folder_.path() + "/models");
@@ -77,7 +77,7 @@ bytes = 1000
   EXPECT_EQ(options->market_symbols, 5u);
   EXPECT_EQ(options->market_history, 200u);
   EXPECT_EQ(options->cache_secret, "s");
-  EXPECT_EQ(options->memory_cache_bytes, 1000u);
+  EXPECT_EQ(options->memory_cache_bytes, 2'000'000u);
 }
 
 TEST_F(EngineConfigTest, ErrorsNameFileLineAndKey) {
@@ -112,7 +112,7 @@ TEST_F(EngineConfigTest, ABadWeightOrLimitIsNamed) {
 TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
   const std::string models = "[models]\nrepository = 'm'\n";
   EXPECT_EQ(Read(models).value().disk_cache->directory, folder_.path() + "/cache");
-  EXPECT_EQ(Read(models + "[cache.memory]\nbytes = 1").value().disk_cache->directory, folder_.path() + "/cache");
+  EXPECT_EQ(Read(models + "[cache.memory]\nbytes = 0").value().disk_cache->directory, folder_.path() + "/cache");
   const auto disk =
       Read(models + "[cache.disk]\ndirectory = '/x'\nbytes = 5242880\nqueue = 7\nwarm_up_ms = 0\nslow_look_up_ms = 2");
   EXPECT_EQ(disk.value().disk_cache->directory, "/x");
@@ -127,6 +127,7 @@ TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
 TEST_F(EngineConfigTest, RedisIsThereOnlyIfItIsConfiguredAndNeedsNodesAndASecret) {
   const std::string models = "[models]\nrepository = 'm'\n", secret = "[cache]\nsecret = 's'\n";
   EXPECT_FALSE(Read(models + secret).value().redis.has_value());
+  folder_.Write("ca.pem", "");
   const auto options = Read(models + secret + R"([cache.redis]
 nodes = ["a:1", "[::1]:2"]
 username = "u"
@@ -149,8 +150,40 @@ prefix = "x"
   EXPECT_EQ(redis.connect_timeout, milliseconds(100));
   EXPECT_EQ(redis.max_outstanding, 9u);
   EXPECT_THAT(Read(models + secret + "[cache.redis]\ntls = true").error().message,
-              HasSubstr("cache.redis.nodes: is missing"));
+              HasSubstr("punctual.toml:5: cache.redis.nodes: is missing"));
+  EXPECT_THAT(Read(models + secret + "[cache.redis]\nnode = ['a:1']").error().message,
+              HasSubstr("punctual.toml:6: cache.redis.node: no such option"));
   EXPECT_THAT(Read(models + "[cache.redis]\nnodes = ['a:1']").error().message, HasSubstr("cache.secret: is missing"));
+}
+
+TEST_F(EngineConfigTest, MistakesAboutRedisNameLineAndRemedy) {
+  const auto error = [this](const std::string& lines) {
+    return Read("[models]\nrepository = 'm'\n[cache]\nsecret = 's'\n[cache.redis]\n" + lines).error().message;
+  };
+  const std::string there = "nodes = ['a:1']\n";
+  EXPECT_THAT(error("nodes = ['nowhere']"), HasSubstr("punctual.toml:6: cache.redis.nodes: \"nowhere\" is not"));
+  EXPECT_THAT(error("nodes = ['redis://a:1']"),
+              HasSubstr("punctual.toml:6: cache.redis.nodes: \"redis://a:1\": write HOST:PORT, without redis://"));
+  EXPECT_THAT(error("nodes = ['rediss://a:1']"), HasSubstr("without rediss://, and tls = true"));
+  EXPECT_THAT(error(there + "username = 'u'"), HasSubstr("punctual.toml:5: cache.redis.password: is missing"));
+  EXPECT_THAT(error(there + "prefix = 'a b'"), HasSubstr("punctual.toml:7: cache.redis.prefix: "));
+  EXPECT_THAT(error(there + "tls = true\nca_file = 'x.pem'"),
+              HasSubstr("punctual.toml:8: cache.redis.ca_file: " + folder_.path() + "/x.pem: No such file"));
+  EXPECT_THAT(error(there + "tls = true\ncert_file = 'x.pem'"),
+              HasSubstr("punctual.toml:8: cache.redis.cert_file: needs key_file as well: give both, or none"));
+  EXPECT_THAT(error(there + "tls = true\nkey_file = 'x.pem'"), HasSubstr("cache.redis.key_file: needs cert_file"));
+}
+
+TEST_F(EngineConfigTest, WhatCouldOnlyDisappointIsRefused) {
+  const auto error = [this](const std::string& lines) {
+    return Read("[models]\nrepository = 'm'\n" + lines).error().message;
+  };
+  EXPECT_THAT(
+      error("[cache.disk]\ndirectory = '~/cache'"),
+      HasSubstr("punctual.toml:4: cache.disk.directory: \"~/cache\": ~ means nothing here; write the whole path"));
+  EXPECT_THAT(error("[cache.memory]\nbytes = 1000"),
+              HasSubstr("punctual.toml:4: cache.memory.bytes: would keep hardly"));
+  EXPECT_THAT(error("[cache.memory]\nbytes = 1048575"), HasSubstr("cache.memory.bytes: "));
 }
 
 }  // namespace
