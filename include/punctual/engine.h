@@ -64,7 +64,7 @@ struct EngineOptions {
   bool brown_out = true;           // whether what is optional is turned off while CPU is short (answer/brown_out.h)
   Duration hung_after = std::chrono::seconds(1);  // an inference hangs when it takes longer, and than 50 times its p95
   std::size_t inline_threads = 8;                 // callers that may run a cheap model at once on their own thread
-  std::size_t memory_cache_bytes = 64u << 20;
+  std::size_t memory_cache_bytes = 64u << 20;  // 0: keeps nothing, and so do too few for an answer (1 MiB suffice)
   std::size_t market_symbols = 1024;  // symbols that may have a state
   std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
   std::optional<DiskLayerOptions> disk_cache;  // none: no disk cache
@@ -77,6 +77,16 @@ struct EngineOptions {
   // thread; may be empty. Must not block.
   std::function<void(const std::string&)> on_notice;
   Duration reply_reserve = std::chrono::microseconds(200);  // floor of what is kept back of each budget for replying
+};
+
+// What a model's [semantic] answers come to.
+struct SemanticStatus {
+  std::string kind;            // "exact", "approximate"
+  bool on = true;              // false: too many audited answers differed, and no more are given
+  double audit_share = 0;      // of approximate answers
+  std::uint64_t audited = 0;   // computed again
+  std::uint64_t differed = 0;  // of these
+  std::string summary;         // of the audits, for people; empty: there are none
 };
 
 struct ModelStatus {
@@ -93,7 +103,8 @@ struct ModelStatus {
   std::string student_error;        // why the one its manifest names does not
   std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
-  std::string semantic;  // what its [semantic] answers come to: "exact", "approximate: 3 of 250 audited differed"
+  std::vector<Source> ladder;              // rungs in order of preference
+  std::optional<SemanticStatus> semantic;  // none: only equal inputs share an answer
 };
 
 struct TierStats {

@@ -88,10 +88,14 @@ void AddCacheMetrics(telemetry::Registry& registry, const TieredCache& cache) {
   of_layer("memory", false, kBytes[0], kBytes[1], [](const TieredCacheStats& s) { return s.memory.bytes; });
   of_layer("memory", false, kEntries[0], kEntries[1], [](const TieredCacheStats& s) { return s.memory.entries; });
   of_layer("memory", true, kEvictions[0], kEvictions[1], [](const TieredCacheStats& s) { return s.memory.evictions; });
+  of_layer("memory", true, "punctual_cache_warmed_total", "Answers that the start found on disk",
+           [](const TieredCacheStats& s) { return s.warmed; });
   if (cache.has_disk()) {
     of_layer("disk", false, kBytes[0], kBytes[1], [](const TieredCacheStats& s) { return s.disk->bytes; });
     of_layer("disk", false, kEntries[0], kEntries[1], [](const TieredCacheStats& s) { return s.disk->entries; });
     of_layer("disk", true, kEvictions[0], kEvictions[1], [](const TieredCacheStats& s) { return s.disk->evictions; });
+    of_layer("disk", false, "punctual_cache_writes_queued", "Answers that wait to be written",
+             [](const TieredCacheStats& s) { return s.disk->queued; });
     of_layer("disk", true, kWrites[0], kWrites[1], [](const TieredCacheStats& s) { return s.disk->writes; });
     of_layer("disk", true, kDropped[0], kDropped[1], [](const TieredCacheStats& s) { return s.disk->dropped; });
     of_layer("disk", true, kFailed[0], kFailed[1], [](const TieredCacheStats& s) { return s.disk->failed; });

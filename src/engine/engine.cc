@@ -91,7 +91,10 @@ TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
   cache.memory_bytes = options.memory_cache_bytes;
   cache.secret = options.cache_secret;
   cache.on_notice = options.on_notice;
-  if (options.disk_cache) cache.disk.emplace(DiskCacheOptions{*options.disk_cache});
+  if (options.disk_cache) {
+    cache.disk.emplace(DiskCacheOptions{*options.disk_cache});
+    cache.disk->on_notice = options.on_notice;
+  }
   if (options.redis) cache.redis.emplace(RedisOptions{*options.redis});
   return cache;
 }
@@ -108,11 +111,21 @@ PoolOptions PoolOptionsOf(const EngineOptions& options, const std::vector<Tier>&
   return pool;
 }
 
-std::string SemanticText(const ServedModel& model) {
-  if (model.input_codes() != nullptr) return "exact";
-  if (model.audit() == nullptr) return "";
-  const std::string audited = model.audit()->Summary();
-  return (model.audit()->tripped() ? "off: " : "approximate: ") + audited;
+std::optional<SemanticStatus> SemanticStatusOf(const ServedModel& model) {
+  if (!model.manifest().semantic) return std::nullopt;
+  SemanticStatus status;
+  if (model.audit() == nullptr) {
+    status.kind = "exact";
+    return status;
+  }
+  const ShadowAudit::Stats stats = model.audit()->stats();
+  status.kind = "approximate";
+  status.on = !stats.tripped;
+  status.audit_share = model.manifest().semantic->audit_share;
+  status.audited = stats.audited;
+  status.differed = stats.differed;
+  status.summary = model.audit()->Summary();
+  return status;
 }
 
 std::string Describe(const TensorSpec& spec) {
@@ -127,7 +140,7 @@ class Engine::Impl {
       : options_(std::move(options)),
         users_(std::move(users)),
         cache_(std::move(cache)),
-        metrics_(registry_, users_.tiers()),
+        metrics_(registry_, users_.tiers(), {true, cache_->has_disk(), cache_->has_redis()}),
         reserve_(options_.reply_reserve, metrics_.reply_cost(), metrics_.timer_lateness()),
         market_({options_.market_symbols, options_.market_history}, Clock::Real()),
         next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
@@ -366,9 +379,11 @@ void Engine::Impl::PurgeVersions(const std::set<std::uint64_t>& before) {
 }
 
 void Engine::Impl::NoteLongestTtl() {
+  Duration longest{};
   for (const auto& [name, entry] : *repository_.Models())
-    if (entry.served != nullptr)
-      longest_ttl_ns_ = std::max<std::int64_t>(longest_ttl_ns_, entry.served->manifest().cache_ttl.count());
+    if (entry.served != nullptr) longest = std::max(longest, entry.served->manifest().cache_ttl);
+  cache_->SetLongestTtl(longest);
+  longest_ttl_ns_ = std::max<std::int64_t>(longest_ttl_ns_, longest.count());
 }
 
 std::vector<ModelStatus> Engine::Impl::Models() const {
@@ -390,7 +405,8 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       status.expected = model.cost().high();
       status.health = model.health().Summary();
       if (entry.student != nullptr) status.student = entry.student->identity()->model;
-      status.semantic = SemanticText(model);
+      status.ladder = model.manifest().ladder;
+      status.semantic = SemanticStatusOf(model);
       for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
       for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
     }

@@ -13,7 +13,9 @@ namespace punctual {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class EngineCacheTest : public EngineTest {
  protected:
@@ -315,7 +317,7 @@ TEST_F(EngineCacheTest, InputsThatTheModelCannotTellApartShareAnAnswer) {
   EXPECT_FALSE(same_codes.approximate || same_codes.degraded);
   EXPECT_EQ(same_codes.outputs, first.outputs);
   EXPECT_EQ(engine.Predict(Tensors({0.36f, -0.2f}, {1, 2})).value().source, Source::kModel);
-  EXPECT_EQ(engine.Models()[0].semantic, "exact");
+  EXPECT_EQ(engine.Models()[0].semantic->kind, "exact");
   // Of books as well, through their features.
   PredictRequest books = Of("");
   books.market = {Book(1, 2)};
@@ -351,6 +353,13 @@ TEST_F(EngineCacheTest, NearInputsMayShareAnAnswerThatSaysSo) {
   EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
 }
 
+TEST_F(EngineCacheTest, InputsBeyondTheLastCellShareNothing) {
+  AddLinear("1", 1, kApproximate);
+  Engine engine = Open();
+  EXPECT_EQ(engine.Predict(Tensors({1e10f, 0.5f}, {1, 2})).value().source, Source::kModel);
+  EXPECT_EQ(engine.Predict(Tensors({1e15f, 0.5f}, {1, 2})).value().source, Source::kModel);
+}
+
 TEST_F(EngineCacheTest, AnApproximateAnswerIsNotGivenPastItsAge) {
   AddLinear("1", 1, std::string(kApproximate) + "max_age_ms = 20\n");
   Engine engine = Open();
@@ -374,7 +383,51 @@ TEST_F(EngineCacheTest, ApproximateAnswersTurnThemselvesOffWhenTooManyDiffer) {
   }
   EXPECT_TRUE(off);
   EXPECT_THAT(said.get_future().get(), HasSubstr("approximate answers are off"));
-  EXPECT_THAT(engine.Models()[0].semantic, HasSubstr("off: "));
+  const auto line = [](const std::string& result, std::uint64_t count) {
+    return "punctual_semantic_audits_total{model=\"m\",result=\"" + result + "\"} " + std::to_string(count) + "\n";
+  };
+  const auto text = [&engine] { return engine.metrics().PrometheusText(); };
+  // Audits that wait for a worker go on.
+  SemanticStatus semantic;
+  EXPECT_TRUE(Eventually([&] {
+    semantic = *engine.Models()[0].semantic;
+    return engine.Stats().queued == 0 && text().find(line("differed", semantic.differed)) != std::string::npos;
+  }));
+  EXPECT_FALSE(semantic.on);
+  EXPECT_EQ(semantic.kind, "approximate");
+  EXPECT_GE(semantic.audited, 32u);
+  EXPECT_GT(semantic.differed, 0u);
+  EXPECT_THAT(text(), HasSubstr("punctual_semantic_on{model=\"m\"} 0\n"));
+  // What is loaded next is given a chance, and its audits are counted on.
+  repository_.AddModel("m", "2", test::ImbalanceManifest(2, std::string("max_age_ms = 600000\n") + kApproximate),
+                       test::LinearModel(2, 3, 2));
+  engine.Reload();
+  EXPECT_THAT(text(), HasSubstr("punctual_semantic_on{model=\"m\"} 1\n"));
+  EXPECT_EQ(engine.Models()[0].semantic->differed, 0u);
+  EXPECT_THAT(text(), Not(HasSubstr(line("differed", 0))));
+}
+
+TEST_F(EngineCacheTest, LayersThatAreNotThereHaveNoMetrics) {
+  AddLinear();
+  EXPECT_THAT(Open().metrics().PrometheusText(), AllOf(HasSubstr("layer=\"memory\""), Not(HasSubstr("layer=\"disk\"")),
+                                                       Not(HasSubstr("layer=\"redis\""))));
+  UseDisk();
+  EXPECT_THAT(Open().metrics().PrometheusText(),
+              AllOf(HasSubstr("punctual_cache_writes_queued{layer=\"disk\"} 0"),
+                    HasSubstr("punctual_cache_warmed_total{layer=\"memory\"} 0"), Not(HasSubstr("layer=\"redis\""))));
+}
+
+// After a clock that was ahead: the layer is told of the models' time to live.
+TEST_F(EngineCacheTest, AnswersThatExpireLaterThanTheModelsKeepThemAreDropped) {
+  AddLinear("1", 1, "[cache]\nttl_ms = 600000\n");
+  UseDisk(Duration(0));
+  {
+    Engine engine = Open();
+    EXPECT_EQ(Ask(engine).source, Source::kModel);
+  }
+  AddLinear("1", 1, "[cache]\nttl_ms = 300000\n");
+  Engine engine = Open();
+  EXPECT_EQ(Ask(engine).source, Source::kModel);
 }
 
 }  // namespace

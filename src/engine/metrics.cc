@@ -5,7 +5,8 @@
 
 namespace punctual {
 
-EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers)
+EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers,
+                             const std::array<bool, kCacheLayerCount>& layers)
     : registry_(registry),
       reply_cost_(registry.AddHistogram("punctual_reply_seconds", "From an answer being ready until it was written")),
       timer_lateness_(
@@ -44,8 +45,10 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const std::vector<Ti
   constexpr const char* kResults[kLookUpResultCount] = {"hit", "miss", "timeout", "error", "skipped"};
   for (std::size_t layer = 0; layer < look_ups_.size(); ++layer)
     for (std::size_t result = 0; result < look_ups_[layer].size(); ++result)
-      look_ups_[layer][result] = &registry.AddCounter("punctual_cache_look_ups_total", "Look-ups by layer and result",
-                                                      {{"layer", kLayers[layer]}, {"result", kResults[result]}});
+      look_ups_[layer][result] =
+          layers[layer] ? &registry.AddCounter("punctual_cache_look_ups_total", "Look-ups by layer and result",
+                                               {{"layer", kLayers[layer]}, {"result", kResults[result]}})
+                        : &not_exposed_;
 }
 
 CacheLookUps EngineMetrics::LookUps(CacheLayer layer) const {
@@ -78,12 +81,41 @@ void EngineMetrics::CountInference(const ServedModel& model, Duration took, bool
 
 void EngineMetrics::AddModels(const Repository::View& models) {
   auto next = std::make_shared<Models>();
-  for (const auto& [name, entry] : models)
+  for (const auto& [name, entry] : models) {
+    const bool has_audit = entry.served != nullptr && entry.served->audit() != nullptr;
     next->emplace(name, OfModel{&registry_.AddHistogram("punctual_inference_seconds",
                                                         "One inference, features included", {{"model", name}}),
                                 &registry_.AddCounter("punctual_inference_failures_total", "Inferences that failed",
-                                                      {{"model", name}})});
-  models_.Set(std::move(next));
+                                                      {{"model", name}}),
+                                has_audit ? entry.served : nullptr});
+  }
+  models_.Set(next);
+  for (const auto& [name, cells] : *next)
+    if (cells.audited != nullptr && audits_exposed_.insert(name).second) AddAudit(name);
+}
+
+void EngineMetrics::AddAudit(const std::string& model) {
+  const auto stats = [this, model] {
+    const std::shared_ptr<const Models> models = models_.Get();
+    const auto found = models->find(model);
+    const bool audited = found != models->end() && found->second.audited != nullptr;
+    return audited ? std::optional(found->second.audited->audit()->stats()) : std::nullopt;
+  };
+  const auto add = [&](const char* result, auto count) {
+    registry_.AddCounter("punctual_semantic_audits_total",
+                         "Approximate answers that were computed again, by whether that differed",
+                         {{"model", model}, {"result", result}}, [stats, count, sum = std::make_shared<AuditCount>()] {
+                           const auto now = stats();
+                           return static_cast<double>(sum->At(now ? count(*now) : 0));
+                         });
+  };
+  add("same", [](const ShadowAudit::Stats& s) { return s.audited - s.differed; });
+  add("differed", [](const ShadowAudit::Stats& s) { return s.differed; });
+  registry_.AddGauge("punctual_semantic_on", "Whether approximate answers are given: 0 once too many audited differed",
+                     {{"model", model}}, [stats] {
+                       const auto now = stats();
+                       return now && !now->tripped ? 1.0 : 0.0;
+                     });
 }
 
 void EngineMetrics::Fill(EngineStats& stats, const std::vector<Tier>& tiers) const {

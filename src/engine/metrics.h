@@ -4,9 +4,11 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/published.h"
 #include "model/repository.h"
 #include "punctual/engine.h"
@@ -22,7 +24,9 @@ inline constexpr int kLookUpResultCount = 5;
 
 class EngineMetrics {
  public:
-  EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers);
+  // `layers`: which of the cache there are; look-ups of others are not exposed.
+  EngineMetrics(telemetry::Registry& registry, const std::vector<Tier>& tiers,
+                const std::array<bool, kCacheLayerCount>& layers);
 
   void CountAnswer(const Tier& tier, Source source, Duration elapsed, Duration budget);
   // How long an inference waited for a worker.
@@ -38,7 +42,8 @@ class EngineMetrics {
   }
   CacheLookUps LookUps(CacheLayer layer) const;
   void CountInference(const ServedModel& model, Duration took, bool failed);
-  // Makes the cells of models that were not there before; after each reload.
+  // Makes the cells of models that were not there before, and reads the audits of those that have one; after each
+  // reload, by one thread at a time.
   void AddModels(const Repository::View& models);
 
   telemetry::DurationHistogram& reply_cost() { return reply_cost_; }
@@ -59,16 +64,34 @@ class EngineMetrics {
   struct OfModel {
     telemetry::DurationHistogram* inference = nullptr;
     telemetry::Counter* failures = nullptr;
+    std::shared_ptr<const ServedModel> audited;  // null: nothing of it is
   };
+  // What a model's audits came to over all that was loaded under its name: each begins at 0, metrics never go back.
+  class AuditCount {
+   public:
+    std::uint64_t At(std::uint64_t now) {
+      MutexLock lock(mutex_);
+      if (now < seen_) before_ += seen_;
+      seen_ = now;
+      return before_ + now;
+    }
+
+   private:
+    Mutex mutex_;
+    std::uint64_t before_ GUARDED_BY(mutex_) = 0, seen_ GUARDED_BY(mutex_) = 0;
+  };
+  void AddAudit(const std::string& model);
   using Models = std::map<std::string, OfModel, std::less<>>;
 
   telemetry::Registry& registry_;
   std::vector<OfTier> tiers_;
   std::array<telemetry::Counter*, 12> refused_{};  // by Code
   std::array<std::array<telemetry::Counter*, kLookUpResultCount>, kCacheLayerCount> look_ups_{};
+  telemetry::Counter not_exposed_;
   telemetry::DurationHistogram& reply_cost_;
   telemetry::DurationHistogram& timer_lateness_;
   Published<std::shared_ptr<const Models>> models_;
+  std::set<std::string> audits_exposed_;  // AddModels' own
 };
 
 }  // namespace punctual

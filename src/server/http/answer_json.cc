@@ -85,6 +85,20 @@ void AppendCounts(std::string& out, std::string_view key, const std::map<std::st
   out += '}';
 }
 
+void AppendSemantic(std::string& out, const SemanticStatus& semantic) {
+  AppendKey(out, "semantic");
+  out += '{';
+  AppendField(out, "kind", semantic.kind);
+  AppendField(out, "on", semantic.on);
+  if (semantic.kind == "approximate") {
+    AppendField(out, "audit_share", semantic.audit_share);
+    AppendField(out, "audited", semantic.audited);
+    AppendField(out, "differed", semantic.differed);
+    AppendField(out, "summary", semantic.summary);
+  }
+  out += '}';
+}
+
 }  // namespace
 
 int HttpStatus(Code code) {
@@ -169,7 +183,7 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     if (!model.student_error.empty()) AppendField(out, "student_error", model.student_error);
     AppendTexts(out, "inputs", model.inputs);
     AppendTexts(out, "outputs", model.outputs);
-    if (!model.semantic.empty()) AppendField(out, "semantic", model.semantic);
+    if (model.semantic) AppendSemantic(out, *model.semantic);
     out += '}';
   }
   out += "]}";

@@ -98,10 +98,17 @@ TEST(AnswerJsonTest, AnErrorSaysWhenToAskAgainRoundedUp) {
 TEST(AnswerJsonTest, ModelsAndStatsAreJson) {
   ModelStatus good{.name = "a", .version = "2", .inputs = {"book FP32 [1,100,40]"}, .outputs = {"p FP32 [1,3]", "q"}};
   ModelStatus bad{.name = "b", .error = "cannot \"load\""};
+  ModelStatus exact{.name = "c"}, near{.name = "d"};
+  exact.semantic.emplace().kind = "exact";
+  near.semantic = SemanticStatus{"approximate", false, 0.5, 40, 3, "3 of 40 differed"};
   std::string out;
-  AppendModels(out, {good, bad});
+  AppendModels(out, {good, bad, exact, near});
   const auto models = boost::json::parse(out).at("models").as_array();
-  ASSERT_EQ(models.size(), 2u);
+  ASSERT_EQ(models.size(), 4u);
+  EXPECT_FALSE(models[0].as_object().contains("semantic"));
+  EXPECT_EQ(models[2].at("semantic"), boost::json::parse(R"({"kind":"exact","on":true})"));
+  EXPECT_EQ(models[3].at("semantic"), boost::json::parse(R"({"kind":"approximate","on":false,"audit_share":0.5,)"
+                                                         R"("audited":40,"differed":3,"summary":"3 of 40 differed"})"));
   EXPECT_EQ(models[0].at("serving"), true);
   EXPECT_EQ(models[0].at("outputs").as_array().size(), 2u);
   EXPECT_EQ(models[1].at("serving"), false);
