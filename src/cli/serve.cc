@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/server_log.h"
+#include "engine/cache_check.h"
 #include "punctual/engine.h"
 #include "server/http/http_server.h"
 #include "telemetry/registry.h"
@@ -40,14 +41,32 @@ int Failed(const Error& error) {
   return error.code == Code::kInvalidArgument || error.code == Code::kNotFound ? 2 : 1;
 }
 
+// Says where a model's own settings make less of the cache than there is.
+void LogCacheUse(const ModelStatus& model, const CacheStats& cache) {
+  std::string left_out;
+  for (const auto& [there, rung] :
+       {std::pair(cache.memory.limit_bytes > 0, Source::kL1), std::pair(cache.disk.has_value(), Source::kL2),
+        std::pair(cache.redis.has_value(), Source::kL3)})
+    if (there && std::find(model.ladder.begin(), model.ladder.end(), rung) == model.ladder.end())
+      left_out += (left_out.empty() ? "" : ", ") + std::string(SourceName(rung));
+  if (!left_out.empty())
+    spdlog::warn("model {}: its ladder leaves out {}; without the key ladder in its model.toml all layers are used",
+                 model.name, left_out);
+  if (model.semantic && model.semantic->kind == "approximate" && model.semantic->audit_share <= 0)
+    spdlog::warn("model {}: nobody watches what its approximate answers are worth: semantic.audit_share is 0",
+                 model.name);
+}
+
 // Says which models are served and which were refused; gives how many were.
 int LogModels(const Engine& engine) {
   int refused = 0;
+  const CacheStats cache = engine.Stats().cache;
   for (const ModelStatus& model : engine.Models()) {
     if (!model.version.empty())
       spdlog::info("model {} version {}: {} on {} ({}), {:.3f} ms at p95{}", model.name, model.version, model.variant,
                    model.device, model.backend, Milliseconds(model.expected),
                    model.runs_inline ? ", runs on the caller's thread" : "");
+    if (!model.version.empty()) LogCacheUse(model, cache);
     if (!model.student_error.empty()) spdlog::error("model {} has no student: {}", model.name, model.student_error);
     if (!model.error.empty()) spdlog::error("model {} was refused: {}", model.name, model.error);
     refused += !model.error.empty() || !model.student_error.empty();
@@ -66,6 +85,20 @@ int LogStyles(const std::map<std::string, std::string>& styles, const Engine& en
                     style.first, style.second);
     }
   return missing;
+}
+
+// Says what the cache begins with. `options`: what `engine` was opened with.
+void LogCache(const EngineOptions& options, const Engine& engine) {
+  const CacheStats cache = engine.Stats().cache;
+  spdlog::info("cache.memory: {} bytes{}", cache.memory.limit_bytes,
+               cache.memory.limit_bytes == 0 ? ": it keeps nothing" : "");
+  if (cache.disk)
+    spdlog::info("cache.disk: {}: {} {}, {} of them in memory now", options.disk_cache->directory, cache.disk->entries,
+                 cache.disk->entries == 1 ? "answer" : "answers", cache.memory.warmed);
+  if (!options.redis) return;
+  std::string nodes;
+  for (const std::string& node : options.redis->nodes) nodes += (nodes.empty() ? "" : ", ") + node;
+  spdlog::info("cache.redis: {}{}", nodes, options.redis->tls ? ", over TLS" : "");
 }
 
 // SIGTERM and SIGINT end it, SIGHUP reloads the models. Only the first SIGTERM or SIGINT is ours: a second one kills.
@@ -108,8 +141,13 @@ Result<int> Serve(const Flags& flags) {
   std::signal(SIGHUP, SIG_IGN);  // while the models are loaded for the first time there is nothing to reload
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
-  const std::map<std::string, std::string> styles = engine_options.styles;
   const ServerLog log;
+  CacheCheck cache_check;
+  if (flags.check) {
+    PUNCTUAL_ASSIGN(cache_check, CheckCache(engine_options));
+  }
+  for (const std::string& note : cache_check.notes) spdlog::info("{}", note);
+  for (const std::string& fault : cache_check.faults) spdlog::error("{}", fault);
   std::atomic<const Engine*> opened = nullptr;
   engine_options.on_reload = [&opened](const Result<int>& changes) {
     if (changes.has_error())
@@ -118,17 +156,22 @@ Result<int> Serve(const Flags& flags) {
       LogModels(*engine);
   };
   engine_options.on_notice = [](const std::string& text) { spdlog::warn("{}", text); };
-  PUNCTUAL_ASSIGN(Engine engine, Engine::Open(std::move(engine_options)));
+  PUNCTUAL_ASSIGN(Engine engine, Engine::Open(engine_options));
   opened = &engine;
   engine.metrics().AddCounter("punctual_log_lines_dropped_total", "Lines of the log that nobody took", {},
                               [&log] { return static_cast<double>(log.dropped()); });
+  LogCache(engine_options, engine);
   const int refused = LogModels(engine);
-  const int missing = LogStyles(styles, engine);
+  const int missing = LogStyles(engine_options.styles, engine);
   if (flags.check) {
     if (engine.Models().empty()) return Fail(Code::kUnavailable, flags.config + ": is right, but there are no models");
     if (refused > 0) return Fail(Code::kUnavailable, flags.config + ": is right, but not every model could be loaded");
     if (missing > 0)
       return Fail(Code::kUnavailable, flags.config + ": a style picks a model that is not in the repository");
+    if (!cache_check.faults.empty() || (engine_options.disk_cache && !engine.Stats().cache.disk))
+      return Fail(
+          Code::kUnavailable,
+          flags.config + ": is right, but not every layer of the cache can be used; the server would do without");
     std::printf("%s: all is well\n", flags.config.c_str());
     return 0;
   }
@@ -155,9 +198,11 @@ void AddServeCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Serve the models of a repository over HTTP");
   const auto flags = std::make_shared<Flags>();
   command->add_option("--config", flags->config, "the configuration, a TOML file")->required();
-  command->add_flag("--check", flags->check, "load everything, say what is wrong, and exit");
+  command->add_flag("--check", flags->check,
+                    "load everything, try the disk cache and each node of Redis, say what is wrong, and exit");
   command->footer(
-      "SIGTERM and SIGINT finish what was admitted and end the server; SIGHUP looks at the model repository again.\n\n"
+      "SIGTERM and SIGINT finish what was admitted and end the server, a second one ends it at once; SIGHUP looks at\n"
+      "the model repository again.\n\n"
       "Example:\n"
       "  punctual serve --config punctual.toml");
   command->callback([flags, &exit_code] { exit_code = Run(*flags); });
