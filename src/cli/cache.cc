@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "cli/commands.h"
@@ -26,6 +27,7 @@ struct Flags {
   std::string to = "http://127.0.0.1:8080";
   std::string model, symbol;
   bool all = false;
+  bool json = false;
 };
 
 // The server's answer, or what it refused and why.
@@ -44,16 +46,63 @@ Result<json::value> Ask(load::HttpClient& client, const char* method, const char
   return Fail(Code::kFailedPrecondition, why);
 }
 
-// A number of `layer`, "-" where the layer is not there or says none.
-std::string Cell(const json::value& stats, const char* layer, const char* field) {
-  const json::value* found = stats.as_object().if_contains(layer);
-  if (found == nullptr || !found->is_object()) return "-";
-  const json::value* value = found->as_object().if_contains(field);
+// "1 record", "2 records".
+std::string Count(std::uint64_t number, const std::string& one, const std::string& many) {
+  return load::Grouped(number) + " " + (number == 1 ? one : many);
+}
+
+std::uint64_t NumberOf(const json::object& layer, const char* field) {
+  const json::value* value = layer.if_contains(field);
+  boost::system::error_code error;
+  return value == nullptr ? 0 : value->to_number<std::uint64_t>(error);
+}
+
+// What a layer says under `field`; "-" where it says nothing.
+std::string Cell(const json::object& layer, const char* field) {
+  const json::value* value = layer.if_contains(field);
   if (value == nullptr) return "-";
   if (value->is_bool()) return value->as_bool() ? "yes" : "no";
-  boost::system::error_code error;
-  const auto number = value->to_number<std::uint64_t>(error);
-  return error ? "-" : load::Grouped(number);
+  return load::Grouped(NumberOf(layer, field));
+}
+
+// Of the look-ups that were made: those that were skipped were not.
+std::string HitRate(const json::object& layer) {
+  const std::uint64_t hits = NumberOf(layer, "hits");
+  const std::uint64_t all = hits + NumberOf(layer, "misses") + NumberOf(layer, "timeouts") + NumberOf(layer, "errors");
+  return all == 0 ? "-" : load::Fixed(100 * static_cast<double>(hits) / static_cast<double>(all), 1) + " %";
+}
+
+// The layers that there are, and of each field only those rows that one of them has.
+void PrintLayers(const json::object& stats) {
+  std::vector<std::pair<std::string, const json::object*>> layers;
+  for (const char* name : {"memory", "disk", "redis"})
+    if (const json::value* found = stats.if_contains(name); found != nullptr && found->is_object())
+      layers.emplace_back(name, &found->as_object());
+  std::vector<std::string> header = {""};
+  for (const auto& layer : layers) header.push_back(layer.first);
+  load::TextTable table(std::move(header));
+  const auto add = [&](const char* name, auto&& cell) {
+    std::vector<std::string> row = {name};
+    bool any = false;
+    for (const auto& layer : layers) any = (row.push_back(cell(*layer.second)), row.back() != "-") || any;
+    if (any) table.Add(std::move(row));
+  };
+  add("hit rate", HitRate);
+  for (const char* field : {"hits",        "misses",  "timeouts",      "errors",  "skipped",     "entries", "bytes",
+                            "limit_bytes", "warmed",  "queued",        "writes",  "dropped",     "failed",  "evictions",
+                            "expirations", "refused", "slow_look_ups", "resting", "outstanding", "connects"})
+    add(field, [field](const json::object& layer) { return Cell(layer, field); });
+  std::fputs(table.Text().c_str(), stdout);
+  for (const auto& [name, layer] : layers) {
+    if (const json::value* faults = layer->if_contains("faults"); faults != nullptr && faults->is_object())
+      for (const auto& fault : faults->as_object()) {
+        const auto count = fault.value().to_number<std::uint64_t>();
+        std::printf("%s: %s no %s (%s)\n", name.c_str(), Count(count, "record was", "records were").c_str(),
+                    count == 1 ? "answer" : "answers", std::string(fault.key()).c_str());
+      }
+    if (const json::value* error = layer->if_contains("last_error"); error != nullptr && error->is_string())
+      std::printf("%s: last error: %s\n", name.c_str(), error->as_string().c_str());
+  }
 }
 
 void PrintNodes(const json::value& redis) {
@@ -77,18 +126,11 @@ Result<void> Stats(const Flags& flags) {
   PUNCTUAL_ASSIGN(load::Address address, load::ParseAddress(flags.to));
   load::HttpClient client(std::move(address));
   PUNCTUAL_ASSIGN(const json::value stats, Ask(client, "GET", "/v1/cache", ""));
-  load::TextTable table({"", "memory", "disk", "redis"});
-  for (const char* field :
-       {"hits",        "misses",        "timeouts", "errors",      "skipped",  "entries",        "bytes",
-        "limit_bytes", "warmed",        "writes",   "dropped",     "failed",   "evictions",      "expirations",
-        "refused",     "slow_look_ups", "resting",  "outstanding", "connects", "connects_failed"})
-    table.Add({field, Cell(stats, "memory", field), Cell(stats, "disk", field), Cell(stats, "redis", field)});
-  std::fputs(table.Text().c_str(), stdout);
-  for (const char* layer : {"disk", "redis"})
-    if (const json::value* found = stats.as_object().if_contains(layer))
-      for (const auto& [fault, count] : found->at("faults").as_object())
-        std::printf("%s: %s records were no answers (%s)\n", layer,
-                    load::Grouped(count.to_number<std::uint64_t>()).c_str(), std::string(fault).c_str());
+  if (flags.json) {
+    std::printf("%s\n", json::serialize(stats).c_str());
+    return {};
+  }
+  PrintLayers(stats.as_object());
   if (const json::value* redis = stats.as_object().if_contains("redis")) PrintNodes(*redis);
   return {};
 }
@@ -177,11 +219,12 @@ void AddCacheCommand(CLI::App& app, int& exit_code) {
   purge->add_option("--model", flags->model, "answers of this model, of all its versions")->check(not_empty);
   purge->add_option("--symbol", flags->symbol, "answers about this symbol")->check(not_empty);
   purge->add_flag("--all", flags->all, "all answers");
-  for (CLI::App* described : {command, stats, purge})
-    described->footer(
-        "Example:\n"
-        "  punctual cache stats --to http://127.0.0.1:8080\n"
-        "  punctual cache purge --to http://127.0.0.1:8080 --model tcn --symbol BTCUSDT");
+  stats->add_flag("--json", flags->json, "what the server says, as JSON (GET /v1/cache)");
+  const std::string of_stats = "  punctual cache stats --to http://127.0.0.1:8080\n";
+  const std::string of_purge = "  punctual cache purge --to http://127.0.0.1:8080 --model tcn --symbol BTCUSDT";
+  command->footer("Examples:\n" + of_stats + of_purge);
+  stats->footer("Example:\n" + of_stats);
+  purge->footer("Example:\n" + of_purge);
   stats->callback([flags, &exit_code] { exit_code = Run("stats", Stats, *flags); });
   purge->callback([flags, &exit_code] { exit_code = Run("purge", Purge, *flags); });
 }
