@@ -246,16 +246,42 @@ def cli(*arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def table(out: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+
+
 def test_the_command_shows_every_layer_and_node(filled):
     code, out, err = cli("stats", "--to", filled.server.url)
     assert (code, err) == (0, "")
-    table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
-    rows = {first: cells for first, *cells in table}
+    rows = {first: cells for first, *cells in table(out)}
     assert rows["entries"][:2] == ["4", "4"]
-    for name in ("hits", "misses", "timeouts", "skipped", "evictions", "dropped", "failed"):
+    for name in ("hit rate", "hits", "misses", "timeouts", "skipped", "evictions", "queued", "dropped", "failed"):
         assert len(rows[name]) == 3, rows
     assert filled.redis.address in out
     assert "up" in rows[filled.redis.address]
+
+
+def test_the_command_gives_json(filled):
+    code, out, err = cli("stats", "--to", filled.server.url, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["memory"]["entries"] == 4
+
+
+def test_the_command_shows_no_layer_that_is_not_there(start_server, models):
+    server = start_server(models, **{"cache.disk": {"directory": ""}})
+    questions = Questions("light", light())
+    with server.client() as client:
+        assert questions.ask_all(client, [1, 1, 1, 1]) == ["model", "l1", "l1", "l1"]
+        metrics = client.get("/metrics").body.decode()
+    code, out, err = cli("stats", "--to", server.url)
+    assert (code, err) == (0, "")
+    rows = {cells[0]: cells[1:] for cells in table(out)}
+    assert rows[""] == ["memory"]
+    assert rows["hit rate"] == ["75.0 %"]
+    assert not {"queued", "skipped", "connects"} & rows.keys()
+    assert 'layer="memory"' in metrics
+    assert 'layer="disk"' not in metrics
+    assert 'layer="redis"' not in metrics
 
 
 def test_the_command_purges(filled):

@@ -4,6 +4,7 @@ Whatever becomes of it, every request is answered in time and rightly."""
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 
@@ -308,6 +309,7 @@ BAD_TABLES = {
     "cache.redis.password": {"cache.redis": {**SOMEWHERE, "username": "me"}},
     "cache.redis.tls": {"cache.redis": {**SOMEWHERE, "ca_file": "ca.crt"}},
     "cache.redis.ca_file": {"cache.redis": {**SOMEWHERE, "tls": True, "ca_file": "none.crt"}},
+    "cache.redis.cert_file": {"cache.redis": {**SOMEWHERE, "tls": True, "cert_file": __file__}},
     "cache.redis.prefix": {"cache.redis": {**SOMEWHERE, "prefix": "x" * 33}},
     "cache.redis.retries": {"cache.redis": {**SOMEWHERE, "retries": 3}},
     "cache.disk.bytes": {"cache.disk": {"bytes": 1000}},
@@ -319,7 +321,21 @@ def test_a_configuration_that_cannot_work_is_refused_by_name(models, tmp_path, n
     config = write_config(tmp_path, models, **{**tables(SOMEWHERE["nodes"], "x"), **BAD_TABLES[named]})
     done = run("serve", "--config", config)
     assert done.returncode == 2, done
-    assert named in done.stderr
+    assert re.search(rf"{re.escape(str(config))}:\d+: {re.escape(named)}: ", done.stderr), done.stderr
+
+
+def test_a_check_tries_each_node_once_and_names_those_that_fail(tmp_path, redis):
+    config = write_config(tmp_path, **tables([redis.address], "checked", connect_timeout_ms=20_000))
+    done = run("serve", "--check", "--config", config)
+    assert done.returncode == 0, done
+    nobody = {"nodes": [redis.address, "127.0.0.1:1"], "connect_timeout_ms": 20_000}
+    config = write_config(tmp_path, **{**tables([], "checked"), "cache.redis": nobody})
+    done = run("serve", "--check", "--config", config)
+    assert done.returncode == 1, done
+    assert "cache.redis.nodes: 127.0.0.1:1: " in done.stderr
+    assert f"cache.redis.nodes: {redis.address}" not in done.stderr
+    assert "is right, but not every layer of the cache can be used" in done.stderr
+    assert done.stdout == ""
 
 
 def test_redis_over_tls(start_server, start_redis, models, questions, tmp_path):

@@ -97,7 +97,12 @@ def test_inputs_of_the_same_codes_share_an_answer_bit_for_bit(client):
         answer = ask(middle + within(STEP, seed))
         assert answer["source"] == "l1"
         assert answer["outputs"] == first["outputs"]
-    assert status_of(client, "exact")["semantic"] == "exact"
+    assert status_of(client, "exact")["semantic"] == {"kind": "exact", "on": True}
+
+
+def test_the_log_says_what_nobody_audits(server):
+    assert "model near: nobody watches what its approximate answers are worth" in server.log()
+    assert "model good_enough: nobody watches" not in server.log()
 
 
 def test_inputs_of_other_codes_do_not(client):
@@ -138,6 +143,7 @@ def test_a_model_that_reads_its_inputs_whole_has_no_codes_and_says_so(client):
     assert status["serving"] is False
     assert "semantic.kind" in status["error"]
     assert "book" in status["error"]
+    assert "Quantise the model" in status["error"], "what to do"
 
 
 def test_nothing_is_approximate_where_the_manifest_does_not_say_so(client):
@@ -161,7 +167,8 @@ def test_an_input_of_the_same_cell_is_answered_approximately_and_says_so(client)
         assert answer["reason"]
     assert ask(middle + within(CELL, 1))["source"] == "semantic", "an approximate answer does not become an exact one"
     assert ask(middle)["source"] == "l1"
-    assert status_of(client, "near")["semantic"].startswith("approximate")
+    semantic = status_of(client, "near")["semantic"]
+    assert (semantic["kind"], semantic["on"], semantic["audit_share"], semantic["audited"]) == ("approximate", True, 0, 0)
     assert client.get("/v1/stats").json()["sources"]["semantic"] >= 21
 
 
@@ -187,11 +194,18 @@ def test_the_audit_turns_off_what_is_worth_nothing(server, client):
 
     def is_off() -> bool:
         ask(middle + within(CELL, time.monotonic_ns()))
-        return status_of(client, "wrong")["semantic"].startswith("off")
+        return not status_of(client, "wrong")["semantic"]["on"]
 
     assert ask(middle + within(CELL, 0))["source"] == "semantic"
     server.wait_until(is_off, "turned approximate answers off")
-    assert "differed" in status_of(client, "wrong")["semantic"]
+    semantic = status_of(client, "wrong")["semantic"]
+    assert 0 < semantic["differed"] <= semantic["audited"]
+    assert f"{semantic['differed']} of {semantic['audited']} differed" in semantic["summary"]
+    metrics = client.get("/metrics").body.decode()
+    assert 'punctual_semantic_on{model="wrong"} 0' in metrics
+    assert 'punctual_semantic_on{model="near"} 1' in metrics
+    assert f'punctual_semantic_audits_total{{model="wrong",result="differed"}} {semantic["differed"]}' in metrics
+    assert 'model="exact",result' not in metrics, "there is nothing to audit"
     assert "model wrong: approximate answers are off" in server.log()
     for seed in range(10, 20):
         assert ask(middle + within(CELL, seed))["source"] == "model"
@@ -204,8 +218,8 @@ def test_the_audit_leaves_on_what_is_good_enough(server, client):
         assert ask(middle + within(1e-3, seed))["source"] == "semantic"
 
     def audited() -> bool:
-        text = status_of(client, "good_enough")["semantic"]
-        return text.startswith("approximate: 0 of ") and int(text.split()[3]) >= 50
+        semantic = status_of(client, "good_enough")["semantic"]
+        return semantic["on"] and semantic["differed"] == 0 and semantic["audited"] >= 50
 
     server.wait_until(audited, "audited them")
     assert ask(middle + within(1e-3, 1000))["source"] == "semantic"

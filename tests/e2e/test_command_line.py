@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from bad_input_checks import GOOD
 from punctual_server import MODELS, STYLES, run, running, user, write_config
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there
@@ -21,6 +22,7 @@ USAGE_ERRORS = {
     "models without a command": (["models"], "subcommand"),
     "a listing without a configuration": (["models", "list"], "--config"),
     "a rate of text": (["load", "--rate", "quick"], "--rate"),
+    "a port beyond the last": (["load", "--to", "http://127.0.0.1:99999"], "the port must be a number from 1 to 65535"),
     "a negative rate": (["load", "--rate", "-5"], "--rate"),
     "no users": (["load", "--users", "0"], "--users"),
     "a tier without a budget": (["load", "--tier", "gold"], "gold"),
@@ -31,6 +33,7 @@ USAGE_ERRORS = {
     "no speed": (["replay", "x.csv", "--speed", "0"], "--speed"),
     "several symbols in one file": (["simulate", "--output", "x.csv", "--duration", "1"], "--symbols 1"),
     "a file without an end": (["simulate", "--output", "x.csv", "--symbols", "1"], "--duration"),
+    "a file and books at once": (["simulate", "--output", "x.csv", "--prefill", "9"], "--output"),
     "a file and a server": (["simulate", "--output", "x.csv", "--to", NOBODY], "--output"),
     "21 levels": (["simulate", "--output", "x.csv", "--symbols", "1", "--duration", "1", "--levels", "21"], "levels"),
 }
@@ -58,6 +61,13 @@ CONFIG_ERRORS = {
     "a number above its range": (REPOSITORY + "[market]\nhistory = 1000000\n", 4, "market.history"),
     "a negative time": (REPOSITORY + "reload_poll_ms = -1\n", 3, "models.reload_poll_ms"),
     "a tier without a budget": (REPOSITORY + "[tiers.gold]\nbudget_ms = 0\n", 4, "tiers.gold.budget_ms"),
+    "a memory cache that keeps nothing": (REPOSITORY + "[cache.memory]\nbytes = 1000\n", 4, "cache.memory.bytes"),
+    "a home folder": (REPOSITORY + '[cache.disk]\ndirectory = "~/x"\n', 4, "cache.disk.directory"),
+    "a user without a style": (
+        REPOSITORY + '[styles]\nday = "mlp"\n[[users.user]]\nname = "u"\ntier = "basic"\n',
+        5,
+        "user u: style: is missing",
+    ),
     "nowhere to listen": (REPOSITORY + '[server]\nlisten = ""\n', 4, "server.listen"),
 }
 
@@ -147,6 +157,41 @@ def test_a_check_loads_everything_and_serves_nothing(tmp_path):
     assert "listening" not in done.stdout
     for model in STYLES.values():
         assert f"model {model} version 1" in done.stderr
+
+
+def test_a_check_makes_no_folder(tmp_path):
+    config = write_config(tmp_path, **{"cache.disk": {"directory": "deep/cache"}})
+    done = run("serve", "--check", "--config", config)
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/deep/cache: is not there, and will be made by the start" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["punctual.toml", "users.csv"]
+
+
+@pytest.mark.parametrize("directory", ["users.csv", "users.csv/below"], ids=["is_a_file", "below_a_file"])
+def test_a_check_fails_on_a_disk_cache_that_cannot_be_used(tmp_path, directory):
+    done = run("serve", "--check", "--config", write_config(tmp_path, **{"cache.disk": {"directory": directory}}))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"cache.disk.directory: {tmp_path}/{directory}: " in done.stderr
+    assert "is right, but not every layer of the cache can be used" in done.stderr
+
+
+def test_the_start_says_what_the_cache_begins_with_and_who_leaves_some_of_it_out(start_server, tmp_path):
+    shutil.copytree(MODELS / "mlp", tmp_path / "mlp")
+    shutil.copytree(MODELS / "mlp", tmp_path / "brief")
+    manifest = tmp_path / "brief/model.toml"
+    manifest.write_text('ladder = ["coalesced", "model"]\n' + manifest.read_text())
+    patient = {"slow_look_up_ms": 10_000, "warm_up_ms": 10_000}
+    server = start_server(tmp_path, **{"cache.memory": {"bytes": 2_000_000}, "cache.disk": patient})
+    with server.client() as client:
+        for model in ("mlp", "brief"):
+            assert client.predict({**GOOD, "model": model}).status == 200
+        server.wait_until(lambda: client.get("/v1/cache").json()["disk"]["writes"] == 1, "wrote what is kept on disk")
+    assert "cache.memory: 2000000 bytes" in server.log()
+    assert f"cache.disk: {server.folder}/cache: 0 answers, 0 of them in memory now" in server.log()
+    assert "model brief: its ladder leaves out l1, l2; without the key ladder" in server.log()
+    assert "model mlp: its ladder" not in server.log()
+    server.restart()
+    assert f"cache.disk: {server.folder}/cache: 1 answer, 1 of them in memory now" in server.log()
 
 
 def test_a_check_and_a_listing_fail_on_a_broken_model(tmp_path):
