@@ -233,7 +233,7 @@ TEST_F(TieredCacheTest, AnswersThatRedisWasNotGivenSinceItIsAwayAreCounted) {
   const auto cache = Open(redis.get());
   redis.reset();
   ASSERT_TRUE(Eventually([&] { return cache->redis_expected() == RedisCache::kNever; }));
-  cache->Put(KeyOf(*cache), *model_, answer_, false);
+  cache->Put(KeyOf(*cache), *model_, answer_, {.redis = false});
   EXPECT_EQ(cache->Stats().redis->writes_dropped, 1u);
 }
 
