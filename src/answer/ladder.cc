@@ -19,7 +19,7 @@ LadderAction TryFrom(LadderState& state, std::size_t index, TimePoint now) {
   state.waiting = false;
   for (; index < state.rung_count; ++index) {
     if (state.time_up && TakesTime(state.rungs[index])) continue;
-    if (now >= state.answer_by && state.rungs[index] == Source::kStudent) continue;
+    if (now > state.student_until && state.rungs[index] == Source::kStudent) continue;
     state.at = static_cast<std::uint8_t>(index);
     return {LadderStep::kTry, state.rungs[index]};
   }
@@ -43,12 +43,12 @@ bool TakesTime(Source rung) {
   return false;
 }
 
-LadderState MakeLadder(std::span<const Source> rungs, TimePoint leave_by, TimePoint answer_by) {
+LadderState MakeLadder(std::span<const Source> rungs, TimePoint leave_by, TimePoint student_until) {
   assert(!rungs.empty() && rungs.size() <= LadderState::kMaxRungs);
   LadderState state;
   for (const Source rung : rungs) state.rungs[state.rung_count++] = rung;
   state.leave_by = leave_by;
-  state.answer_by = answer_by;
+  state.student_until = student_until;
   return state;
 }
 

@@ -6,7 +6,7 @@
 // A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that
 // may take time (coalesced, l3, model) are waited for and begun only until leave-by, which is answer-by or, with a
 // student below them, what the student takes before it. Then the ladder goes on below them: with the student, unless it
-// is answer-by already, and with the rungs that answer at once. A pending rung may be left behind before that (`l3`,
+// is so late that the student would miss the deadline itself, and with the rungs that answer at once. A pending rung may be left behind before that (`l3`,
 // when the slack becomes no more than what the model takes). Whatever answers first before the end is the answer, also
 // a rung that was left behind; after the end nothing counts any more.
 #pragma once
@@ -51,11 +51,11 @@ struct LadderState {
   bool waiting = false;  // the rung at `at` is pending
   bool time_up = false;
   bool done = false;
-  TimePoint leave_by{}, answer_by{};
+  TimePoint leave_by{}, student_until{};
 };
 
-// REQUIRES: 1 to kMaxRungs different rungs; leave_by <= answer_by.
-LadderState MakeLadder(std::span<const Source> rungs, TimePoint leave_by, TimePoint answer_by);
+// REQUIRES: 1 to kMaxRungs different rungs; leave_by <= student_until, the last moment to begin the student at.
+LadderState MakeLadder(std::span<const Source> rungs, TimePoint leave_by, TimePoint student_until);
 
 // The one transition. Every path ends in exactly one kAnswer or kGiveUp, provided that each kTry is replied to and that
 // kTimeUp comes for a ladder that waits.

@@ -17,6 +17,7 @@ using enum LadderStep;
 const TimePoint kBegin{std::chrono::seconds(100)};
 const TimePoint kAnswerBy = kBegin + std::chrono::milliseconds(15);
 const TimePoint kLeaveBy = kAnswerBy - std::chrono::microseconds(50);  // where there is a student
+const TimePoint kTooLate = kAnswerBy + std::chrono::microseconds(1);   // for it
 const std::vector<Source> kDefault = {Source::kL1, Source::kCoalesced, Source::kModel, Source::kStale, Source::kSignal};
 const std::vector<Source> kWithRedis = {Source::kL1, Source::kL3, Source::kModel, Source::kStale};
 
@@ -84,7 +85,7 @@ TEST(LadderTest, AStudentIsBegunEarlyEnough) {
   EXPECT_EQ(Advance(beaten, kAnswered, Source::kModel, kLeaveBy), (LadderAction{kAnswer, Source::kModel}));
   EXPECT_EQ(Advance(beaten, kAnswered, Source::kStudent, kLeaveBy), LadderAction{});
   // A timer that calls too late leaves no time for it.
-  EXPECT_EQ(Advance(late, kTimeUp, {}, kAnswerBy), (LadderAction{kTry, Source::kStale}));
+  EXPECT_EQ(Advance(late, kTimeUp, {}, kTooLate), (LadderAction{kTry, Source::kStale}));
 }
 
 TEST(LadderTest, AModelThatIsNotAdmittedLeavesItsTimeToTheStudent) {
@@ -122,7 +123,7 @@ class Enumeration {
     int answers = 0;
   };
   bool HasStudent() const { return std::find(rungs_.begin(), rungs_.end(), Source::kStudent) != rungs_.end(); }
-  static TimePoint Now(const World& world) { return world.too_late ? kAnswerBy : world.time_up ? kLeaveBy : kBegin; }
+  static TimePoint Now(const World& world) { return world.too_late ? kTooLate : world.time_up ? kLeaveBy : kBegin; }
 
   void Step(World world, LadderEvent event, Source rung, const std::string& path) {
     ASSERT_LT(path.size(), 1000u);

@@ -18,8 +18,8 @@ bool IsDegraded(Source source) {
          source == Source::kSemantic;
 }
 
-TimePoint LeaveBy(const Question& question, TimePoint answer_by) {
-  return question.student == nullptr ? answer_by : answer_by - question.student->cost().high() - kStudentMargin;
+Duration StudentTakes(const Question& question) {
+  return question.student == nullptr ? Duration::zero() : question.student->cost().high() + kStudentMargin;
 }
 
 // What is asked about: the symbol of a model, or its tensors.
@@ -41,12 +41,14 @@ Request::Request(RequestServices& services, const Tier& tier, Question question,
       tier_(tier),
       question_(std::move(question)),
       times_(times),
-      leave_by_(LeaveBy(question_, times.answer_by)),
+      student_takes_(StudentTakes(question_)),
+      leave_by_(times.answer_by - student_takes_),
       trace_(trace),
       about_hash_(HashOf(question_)),
       callback_(std::move(asker.callback)),
       asker_left_(std::move(asker.left)),
-      ladder_(MakeLadder(question_.model->manifest().ladder, leave_by_, times.answer_by)) {}
+      ladder_(MakeLadder(question_.model->manifest().ladder, leave_by_,
+                         std::max(leave_by_, times.arrival + times.budget - student_takes_))) {}
 
 void Request::Start() {
   worth_ = services_.popularity.Ask(about_hash_);

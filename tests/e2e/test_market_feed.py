@@ -148,7 +148,7 @@ def test_a_bad_line_ends_the_replay_or_is_skipped_as_asked(server, recording, ma
     done = replay(server, damaged, "--bad-lines", "skip")
     assert done.returncode == 0, done.stderr
     assert "skipped: " + place in done.stderr
-    assert "1 bad lines skipped" in done.stderr
+    assert "1 bad line skipped" in done.stderr
     assert snapshots(server) - before == count_of(recording) - 1
     # A book's sequence is its line, so what is skipped leaves a gap.
     assert newest(server, "DAMAGED")["as_of"]["seq"] == count_of(recording)
