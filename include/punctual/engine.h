@@ -64,9 +64,9 @@ struct EngineOptions {
   bool brown_out = true;           // whether what is optional is turned off while CPU is short (answer/brown_out.h)
   Duration hung_after = std::chrono::seconds(1);  // an inference hangs when it takes longer, and than 50 times its p95
   std::size_t inline_threads = 8;                 // callers that may run a cheap model at once on their own thread
-  std::size_t memory_cache_bytes = 64u << 20;  // 0: keeps nothing, and so do too few for an answer (1 MiB suffice)
-  std::size_t market_symbols = 1024;  // symbols that may have a state
-  std::size_t market_history = 128;   // snapshots kept per symbol at least; the longest window a model may ask for
+  std::size_t memory_cache_bytes = 64u << 20;     // 0: keeps nothing, and so do too few for an answer (1 MiB suffice)
+  std::size_t market_symbols = 1024;              // symbols that may have a state
+  std::size_t market_history = 128;  // snapshots kept per symbol at least; the longest window a model may ask for
   std::optional<DiskLayerOptions> disk_cache;  // none: no disk cache
   std::optional<RedisLayerOptions> redis;      // none: no Redis
   // Keys and signs the caches; required with `redis`, whose users share it. Empty: the disk cache keeps one of its own,

@@ -6,9 +6,9 @@
 // A rung is tried; it answers, or has nothing (missed), or says that its answer is still coming (pending). Rungs that
 // may take time (coalesced, l3, model) are waited for and begun only until leave-by, which is answer-by or, with a
 // student below them, what the student takes before it. Then the ladder goes on below them: with the student, unless it
-// is so late that the student would miss the deadline itself, and with the rungs that answer at once. A pending rung may be left behind before that (`l3`,
-// when the slack becomes no more than what the model takes). Whatever answers first before the end is the answer, also
-// a rung that was left behind; after the end nothing counts any more.
+// is so late that the student would miss the deadline itself, and with the rungs that answer at once. A pending rung
+// may be left behind before that (`l3`, when the slack becomes no more than what the model takes). Whatever answers
+// first before the end is the answer, also a rung that was left behind; after the end nothing counts any more.
 #pragma once
 
 #include <array>

@@ -88,9 +88,10 @@ void PrintLayers(const json::object& stats) {
     if (any) table.Add(std::move(row));
   };
   add("hit rate", HitRate);
-  for (const char* field : {"hits",        "misses",  "timeouts",      "errors",  "skipped",     "entries", "bytes",
-                            "limit_bytes", "warmed",  "queued",        "writes",  "dropped",     "failed",  "evictions",
-                            "expirations", "refused", "slow_look_ups", "resting", "outstanding", "connects", "connects_failed"})
+  for (const char* field :
+       {"hits",        "misses",  "timeouts",      "errors",  "skipped",     "entries",  "bytes",
+        "limit_bytes", "warmed",  "queued",        "writes",  "dropped",     "failed",   "evictions",
+        "expirations", "refused", "slow_look_ups", "resting", "outstanding", "connects", "connects_failed"})
     add(field, [field](const json::object& layer) { return Cell(layer, field); });
   std::fputs(table.Text().c_str(), stdout);
   for (const auto& [name, layer] : layers) {
