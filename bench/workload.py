@@ -23,6 +23,7 @@ BUDGETS_MS = {"premium": 15, "standard": 25, "basic": 50}
 WEIGHTS = {"premium": 6, "standard": 3, "basic": 1}
 TIERS = ["premium"] + ["standard"] * 3 + ["basic"] * 6  # in turn
 USERS, SYMBOLS = 1000, 200
+CONNECTIONS = 5 * USERS  # as browsers do: on one that is busy a request would wait for the answer before it
 BOOKS_HZ = 20   # of each symbol
 PREFILL = 110   # books of each symbol, so that all windows are full
 PRIMARY = ("model", "coalesced")
@@ -82,7 +83,8 @@ def wait_for_windows(bench: Bench, server: Server, symbols: list[str], feed: str
 
 
 def load_options(bench: Bench, seed: int) -> list:
-    return ["--users-file", bench.work / "users.csv", "--symbols", SYMBOLS, "--zipf", 0, "--seed", seed, "--threads", 1,
+    return ["--users-file", bench.work / "users.csv", "--connections", CONNECTIONS, "--symbols", SYMBOLS, "--zipf", 0, "--seed", seed,
+            "--threads", 1,
             *(word for tier, ms in BUDGETS_MS.items() for word in ("--tier", f"{tier}={ms}"))]
 
 

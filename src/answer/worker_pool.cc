@@ -87,6 +87,7 @@ bool WorkerPool::Core::StartWorker(const std::shared_ptr<Core>& core, std::vecto
     core->workers[number].thread = std::thread([core, number, on = std::move(cores)] {
       NameThisThread("worker-" + std::to_string(number));
       PinThisThread(on);
+      if (core->options.nice != 0) NiceThisThread(core->options.nice);
       Work(core, number);
     });
   } catch (const std::system_error&) {

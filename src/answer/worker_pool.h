@@ -20,6 +20,7 @@ struct PoolOptions {
   std::size_t queue_limit = 4096;                 // jobs of each tier, and of the background, that wait; beyond: kFull
   std::vector<double> weights = {1};              // by Tier::index, each > 0: the tier's share of the workers' time
   std::vector<int> cores = {};                    // worker i runs on cores[i % size] alone; empty: anywhere
+  int nice = 0;                                   // of the workers, 0 to 19: how far they come after other threads
   int spare_workers = 0;                          // threads that may be started in the place of lost ones
   Duration hung_after = std::chrono::seconds(1);  // a job hangs when it takes longer, and than 50 times likely_max
   Duration stop_patience = std::chrono::seconds(2);  // that the end gives to hung jobs; real time

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -52,6 +55,11 @@ int UsableCores() {
 }
 
 void NameThisThread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
+
+// On Linux a thread has a priority of its own, whatever POSIX says of processes.
+bool NiceThisThread(int nice) {
+  return ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice) == 0;
+}
 
 bool PinThisThread(std::span<const int> cores) {
   if (cores.empty()) return true;

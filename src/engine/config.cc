@@ -161,6 +161,9 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
       options.worker_cores.push_back(static_cast<int>(core));
     }
     ReadSize(*engine, "queue_limit", options.queue_limit, 0, 1'000'000);
+    std::int64_t nice = options.worker_nice;
+    engine->Get("worker_nice", nice, 0, 19);
+    options.worker_nice = static_cast<int>(nice);
     std::int64_t spare_workers = options.spare_workers;
     engine->Get("spare_workers", spare_workers, 0, 64);
     options.spare_workers = static_cast<int>(spare_workers);

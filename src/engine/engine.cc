@@ -106,6 +106,7 @@ PoolOptions PoolOptionsOf(const EngineOptions& options, const std::vector<Tier>&
   pool.weights.clear();
   for (const Tier& tier : tiers) pool.weights.push_back(tier.weight);
   pool.cores = options.worker_cores;
+  pool.nice = options.worker_nice;
   pool.spare_workers = options.spare_workers;
   pool.hung_after = options.hung_after;
   return pool;

@@ -42,9 +42,6 @@ Result<void> CheckStudent(const ServedModel& model, const ServedModel& student) 
     return Unfit("has other inputs: " + Names(student.inputs()) + "; they must be " + Names(model.inputs()));
   }
   if (!student.features()) return Unfit("declares no features: it could not be asked about books");
-  if (student.features()->history() > model.features()->history())
-    return Unfit("needs " + std::to_string(student.features()->history()) + " books, more than the " +
-                 std::to_string(model.features()->history()) + " of the model");
   if (student.features()->levels() > model.features()->levels())
     return Unfit("needs " + std::to_string(student.features()->levels()) + " levels, more than the " +
                  std::to_string(model.features()->levels()) + " of the model");

@@ -5,9 +5,10 @@
 
 namespace punctual {
 
-// Whether `student` can stand in for `model`: the same outputs; from what the model is asked about (books, and no more
-// of them or of their levels than the model needs; or the same tensors); in no more than ServedModel::kQuick, for it
-// runs on threads that others wait for. The error completes the sentence "model NAME ...".
+// Whether `student` can stand in for `model`: the same outputs; from what the model is asked about (books, of no more
+// levels than the model needs; or the same tensors); in no more than ServedModel::kQuick, for it runs on threads that
+// others wait for. It may need more books than the model: where they are not there it has no answer. The error
+// completes the sentence "model NAME ...".
 Result<void> CheckStudent(const ServedModel& model, const ServedModel& student);
 
 // Whether tensors for the one are tensors for the other.
