@@ -35,13 +35,17 @@ Api::Order RefuseMethod(Exchange& exchange, std::string_view path, std::string_v
   return Done(exchange);
 }
 
-void PredictNow(ServerState& state, JsonParser& parser, std::string& body, TimePoint arrival, Exchange& exchange) {
+using PeerLeft = std::shared_ptr<const std::atomic<bool>>;
+
+void PredictNow(ServerState& state, JsonParser& parser, std::string& body, TimePoint arrival, PeerLeft peer_left,
+                Exchange& exchange) {
   auto request = ParsePredictRequest(parser, PaddedText::Of(body));
   if (request.has_error()) {
     exchange.Refuse(request.error());
     return exchange.Finish();
   }
   request->arrival = arrival;
+  request->asker_left = std::move(peer_left);
   // One pointer: the callback fits into std::function without an allocation.
   state.engine.PredictAsync(*std::move(request), [at = &exchange](Result<Prediction> prediction) {
     at->prediction.emplace(std::move(prediction));
@@ -119,12 +123,12 @@ Api::Order Api::Handle(const Request& request, Exchange& exchange) {
 Api::Order Api::Predict(const Request& request, Exchange& exchange) {
   if (request.head.method() != verb::post) return RefuseMethod(exchange, "/v1/predict", "POST");
   if (request.body.size() <= kMaxBodyInPlace) {
-    PredictNow(state_, parser_, request.body, request.arrival, exchange);
+    PredictNow(state_, parser_, request.body, request.arrival, request.peer_left, exchange);
     return Order::kAny;
   }
   exchange.request_body.swap(request.body);
-  net::post(state_.aside, [state = &state_, at = &exchange, arrival = request.arrival] {
-    PredictNow(*state, AsideParser(), at->request_body, arrival, *at);
+  net::post(state_.aside, [state = &state_, at = &exchange, arrival = request.arrival, peer_left = request.peer_left] {
+    PredictNow(*state, AsideParser(), at->request_body, arrival, peer_left, *at);
   });
   return Order::kAlone;  // so that a connection holds one large body
 }

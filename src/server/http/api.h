@@ -1,6 +1,8 @@
 // The native HTTP API: which request asks for what. docs/http-api.md is its description.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,9 +16,10 @@ namespace punctual::http {
 struct Request {
   const RequestParser& head;
   const std::string& target;
-  std::string& body;  // may be taken
-  TimePoint arrival;  // of its last byte
-  bool is_local;      // it came over a Unix socket, or from this machine
+  std::string& body;                                    // may be taken
+  TimePoint arrival;                                    // of its last byte
+  bool is_local;                                        // it came over a Unix socket, or from this machine
+  const std::shared_ptr<std::atomic<bool>>& peer_left;  // nobody is there for the answer any more
 };
 
 // One for each io thread, used by that thread; what is handled aside has a parser of its own.

@@ -3,12 +3,14 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/error.hpp>
+#include <cerrno>
+#include <span>
+
+#include "server/http/receive.h"
 
 namespace punctual::http {
 
@@ -16,10 +18,6 @@ namespace {
 
 constexpr std::size_t kFirstBuffer = 4 << 10;
 constexpr std::size_t kLargestBuffer = 64 << 10;
-
-}  // namespace
-
-namespace {
 
 // The other end is on this machine.
 bool IsLocal(int fd, int family) {
@@ -53,6 +51,7 @@ void Connection::Start() {
 void Connection::Close() {
   if (closed_) return;
   closed_ = true;
+  peer_left_->store(true, std::memory_order_relaxed);
   ErrorCode ignored;
   socket_.close(ignored);
   place_.GiveBack();
@@ -67,11 +66,9 @@ void Connection::BeginShutdown() {
 
 void Connection::Read() {
   if (reading_ || closed_) return;
-  MakeRoom();
   reading_ = true;
-  socket_.async_read_some(
-      net::buffer(buffer_.data() + end_, buffer_.size() - end_),
-      [self = shared_from_this()](const ErrorCode& error, std::size_t size) { self->OnRead(error, size); });
+  socket_.async_wait(Socket::wait_read,
+                     [self = shared_from_this()](const ErrorCode& error) { self->OnReadable(error); });
 }
 
 void Connection::MakeRoom() {
@@ -91,17 +88,18 @@ void Connection::MakeRoom() {
   buffer_.resize(buffer_.size() * 2);  // full of the beginning of a head; ParseSome() bounds it
 }
 
-void Connection::OnRead(const ErrorCode& error, std::size_t size) {
+void Connection::OnReadable(const ErrorCode& error) {
   reading_ = false;
   if (closed_) return;
-  if (error && error != net::error::eof) return Close();
-  if (lingering_) {
-    if (error) return Close();
-    return Read();  // over what came in before
-  }
-  arrival_ = std::chrono::steady_clock::now();
-  end_of_input_ = error == net::error::eof;
-  end_ += size;
+  if (error) return Close();
+  MakeRoom();
+  const Received received = Receive(socket_.native_handle(), std::span(buffer_).subspan(end_));
+  if (received.error == EAGAIN || received.error == EWOULDBLOCK) return Read();
+  if (received.error != 0) return Close();
+  end_of_input_ = received.size == 0;
+  if (lingering_) return end_of_input_ ? Close() : Read();  // over what came in before
+  if (!end_of_input_) arrival_ = received.arrival;
+  end_ += received.size;
   filled_ = end_ == buffer_.size();
   Advance();
 }
@@ -197,7 +195,7 @@ void Connection::HandleRequest() {
   exchange.connection = shared_from_this();
   thread_.BeginExchange();
   handling_ = true;
-  const Api::Order order = thread_.api().Handle({*parser_, target_, body_, arrival_, is_local_}, exchange);
+  const Api::Order order = thread_.api().Handle({*parser_, target_, body_, arrival_, is_local_, peer_left_}, exchange);
   handling_ = false;
   parser_.reset();
   TrimAndClear(body_);

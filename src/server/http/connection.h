@@ -5,6 +5,7 @@
 // requests wait for theirs, or while a request is handled that must not be overtaken.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <memory>
@@ -49,7 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Step { kNeedMore, kAgain, kStop };
 
   void Read();
-  void OnRead(const ErrorCode& error, std::size_t size);
+  void OnReadable(const ErrorCode& error);
   void MakeRoom();
 
   // Does all there is to do: parses, answers, and then reads on, waits for an answer, or closes.
@@ -73,6 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   IoThread& thread_;
   PeerPlaces::Place place_;
+  // Closed. A peer that only ended sending may still wait for its answers.
+  const std::shared_ptr<std::atomic<bool>> peer_left_ = std::make_shared<std::atomic<bool>>(false);
   Socket socket_;
 
   std::vector<char> buffer_;  // [begin_, end_) is not parsed yet

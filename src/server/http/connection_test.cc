@@ -235,6 +235,26 @@ TEST_F(ConnectionTest, APeerThatIsGoneBeforeItsAnswerHarmsNobody) {
   EXPECT_EQ(Connect().Ask(Get("/healthz")).status, 200);
 }
 
+TEST_F(ConnectionTest, WhatAPeerAskedThatIsGoneIsNotComputed) {
+  AddGatedModel();
+  Start();
+  Client waits = Connect();
+  gate_.Close();
+  ASSERT_TRUE(waits.Send(PredictGated(1)));  // holds the only worker
+  Client leaves = Connect();
+  ASSERT_TRUE(leaves.Send(PredictGated(2)));
+  AwaitQueued(1);
+  leaves.Abort();
+  const auto metrics_say = [this](const std::string& line) {
+    return engine_->metrics().PrometheusText().find(line + "\n") != std::string::npos;
+  };
+  while (!metrics_say("punctual_http_connections 1")) std::this_thread::sleep_for(milliseconds(1));
+  gate_.Open();
+  EXPECT_EQ(waits.Read().status, 200);
+  EXPECT_EQ(waits.Ask(PredictGated(3)).status, 200);  // came after the one that was not computed
+  EXPECT_TRUE(metrics_say("punctual_inference_seconds_count{model=\"gated\"} 2"));
+}
+
 TEST_F(ConnectionTest, ABodyOverTheLimitGets413) {
   options_.max_body_bytes = 1024;
   Start();

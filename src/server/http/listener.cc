@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "server/http/receive.h"
+
 namespace punctual::http {
 
 namespace {
@@ -62,7 +64,10 @@ Result<int> Bound(const sockaddr* address, socklen_t size, const std::string& na
   OwnedFd fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return Errno(name, errno);
   const int on = 1;
-  if (address->sa_family != AF_UNIX) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address->sa_family != AF_UNIX) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    NoteArrivals(fd.get());
+  }
   if (::bind(fd.get(), address, size) != 0) return Errno(name + ": cannot listen there", errno);
   if (::listen(fd.get(), kBacklog) != 0) return Errno(name, errno);
   return fd.Release();

@@ -59,6 +59,12 @@ bool Client::Send(const std::string& bytes) {
 
 void Client::EndSending() { ::shutdown(fd_, SHUT_WR); }
 
+void Client::Abort() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  ::close(std::exchange(fd_, -1));
+}
+
 void Client::ReceiveLittle() {
   const int size = 2048;
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);

@@ -35,6 +35,7 @@ class Client {
   // False: the peer has closed it.
   bool Send(const std::string& bytes);
   void EndSending();
+  void Abort();  // resets the connection
   // The next reply; `has_body`: false for a HEAD request.
   Reply Read(bool has_body = true);
   Reply Ask(const std::string& request) { return Send(request) ? Read() : Reply{}; }
