@@ -95,8 +95,8 @@ class FaultyModel final : public CompiledModel {
   FaultyModel(std::unique_ptr<CompiledModel> inner, FaultPage& page) : inner_(std::move(inner)), page_(page) {}
 
   const Signature& signature() const override { return inner_->signature(); }
-  Result<std::unique_ptr<Session>> NewSession() override {
-    PUNCTUAL_ASSIGN(auto session, inner_->NewSession());
+  Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
+    PUNCTUAL_ASSIGN(auto session, inner_->NewSession(batch));
     return std::unique_ptr<Session>(std::make_unique<FaultySession>(std::move(session), page_, signature()));
   }
 

@@ -38,7 +38,7 @@ class FaultyBackendTest : public testing::Test {
   FaultyBackendTest() {
     Suffer(Fault::kNone);
     model_ = FindBackend("faulty").value()->Compile({test::LinearModel(4, 3), "m/1/model.onnx", "fp32", "CPU"}).value();
-    session_ = model_->NewSession().value();
+    session_ = model_->NewSession(1).value();
     const float x[4] = {1, 2, 3, 4};
     std::memcpy(session_->input(0).data(), x, sizeof x);
   }
@@ -107,7 +107,7 @@ TEST_F(FaultyBackendTest, WhatHangsGoesOnWhenTheFaultIsCleared) {
   });
   while (Page().suffered == 0) std::this_thread::yield();
   EXPECT_FALSE(returned);
-  EXPECT_TRUE(model_->NewSession().value()->Run().has_value());  // one may hang: the next one does not
+  EXPECT_TRUE(model_->NewSession(1).value()->Run().has_value());  // one may hang: the next one does not
   EXPECT_FALSE(returned);
   Suffer(Fault::kNone);
   hanging.join();

@@ -96,12 +96,13 @@ struct ModelStatus {
   std::string variant;
   std::string backend;
   std::string device;
-  std::string error;                // why the newest version was refused; empty: it was not
-  bool runs_inline = false;         // measured cheap enough to run on the caller's thread
-  Duration typical{}, expected{};   // what one inference takes lately, features included: p50, p95
-  std::string health;               // why it is left alone after failures; empty: it is not
-  std::string student;              // the model that stands in for it when time is short; empty: none
-  std::string student_error;        // why the one its manifest names does not
+  std::string error;               // why the newest version was refused; empty: it was not
+  bool runs_inline = false;        // measured cheap enough to run on the caller's thread
+  Duration typical{}, expected{};  // what one inference takes lately, features included: p50, p95
+  std::size_t largest_batch = 1;   // questions that the worker pool answers at once where they wait; 1: it does not pay
+  std::string health;              // why it is left alone after failures; empty: it is not
+  std::string student;             // the model that stands in for it when time is short; empty: none
+  std::string student_error;       // why the one its manifest names does not
   std::vector<std::string> inputs;  // "book FP32 [1,100,40]"
   std::vector<std::string> outputs;
   std::vector<Source> ladder;              // rungs in order of preference

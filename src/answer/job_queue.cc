@@ -13,6 +13,8 @@ constexpr Duration kLeastCharge = std::chrono::microseconds(1);
 constexpr Duration kRateWindow = std::chrono::milliseconds(50);
 // A predicted wait is solved for by repetition: the longer it is, the more comes in meanwhile.
 constexpr int kRepetitions = 4;
+// Of what a job takes alone, what it may take in a batch: all of the batch wait until it is through.
+constexpr double kWorthBatching = 0.8;
 
 }  // namespace
 
@@ -166,7 +168,7 @@ std::size_t JobQueue::NextTier() const {
   return next;
 }
 
-bool JobQueue::Take(TimePoint now, Batch& batch) {
+bool JobQueue::Take(TimePoint now, std::size_t idle_workers, Batch& batch) {
   UpdateRates(now);
   const std::size_t tier = NextTier();
   if (tiers_[tier].queue.empty()) return false;
@@ -174,13 +176,14 @@ bool JobQueue::Take(TimePoint now, Batch& batch) {
   const Waiting& first = jobs_[taken_.front()];
   batch.expected = first.job.expected;
   batch.likely_max = first.job.likely_max;
-  if (first.job.group != nullptr && first.job.expected_of_batch.size() > 1) {
+  const std::size_t most = std::min(first.job.batch.most, size() - std::min(size() - 1, idle_workers));
+  if (first.job.group != nullptr && most > 1) {
     tier_order_.assign(1, tier);
     for (std::size_t i = 0; i < background() && tier != background(); ++i)
       if (i != tier) tier_order_.push_back(i);
     std::sort(tier_order_.begin() + 1, tier_order_.end(),
               [this](std::size_t a, std::size_t b) { return tiers_[a].virtual_time < tiers_[b].virtual_time; });
-    FillBatch(now, batch, first, taken_);
+    FillBatch(now, most, batch, first, taken_);
   }
   virtual_now_ = std::max(virtual_now_, tiers_[tier].virtual_time);
   const Duration each = std::max(kLeastCharge, batch.expected / static_cast<std::int64_t>(taken_.size()));
@@ -194,8 +197,9 @@ bool JobQueue::Take(TimePoint now, Batch& batch) {
   return true;
 }
 
-void JobQueue::FillBatch(TimePoint now, Batch& batch, const Waiting& first, std::vector<std::uint32_t>& places) const {
-  const std::span<const Duration> costs = first.job.expected_of_batch;
+void JobQueue::FillBatch(TimePoint now, std::size_t most, Batch& batch, const Waiting& first,
+                         std::vector<std::uint32_t>& places) const {
+  const std::array<Duration, BatchCosts::kMost>& costs = first.job.batch.expected;
   // The last moment for a member: the earliest deadline of those who wait if it can still be met, else the latest one,
   // none if it is run however late.
   const auto limit_of = [now](const Waiting& waiting) {
@@ -203,19 +207,31 @@ void JobQueue::FillBatch(TimePoint now, Batch& batch, const Waiting& first, std:
     if (ready <= waiting.job.deadline) return waiting.job.deadline;
     return ready > waiting.last_deadline && waiting.job.keep_if_late ? TimePoint::max() : waiting.last_deadline;
   };
+  const auto each = [&costs](std::size_t count) {
+    return static_cast<double>(costs[count - 1].count()) / static_cast<double>(count);
+  };
   TimePoint earliest = limit_of(first);
+  std::size_t best = 1;
+  double least = kWorthBatching * static_cast<double>(first.job.expected.count());
   for (const std::size_t tier : tier_order_)
     for (const DeadlineQueue::Entry& entry : tiers_[tier].queue.entries()) {
-      if (places.size() >= costs.size() || now + costs[places.size()] > earliest) return;
+      if (places.size() == most) break;
       const Waiting& waiting = jobs_[entry.place];
       if (&waiting == &first || waiting.job.group != first.job.group) continue;
-      const TimePoint limit = limit_of(waiting);
-      if (now + costs[places.size()] > limit) continue;
+      const TimePoint ready = now + costs[places.size()], limit = limit_of(waiting);
+      if (ready > limit) continue;
+      if (ready > earliest) break;
       earliest = std::min(earliest, limit);
-      batch.expected = costs[places.size()];
-      batch.likely_max = std::max({batch.likely_max, waiting.job.likely_max, batch.expected});
       places.push_back(entry.place);
+      if (each(places.size()) > least) continue;
+      least = each(places.size());
+      best = places.size();
     }
+  places.resize(best);
+  if (best == 1) return;
+  batch.expected = costs[best - 1];
+  for (const std::uint32_t place : places)
+    batch.likely_max = std::max({batch.likely_max, jobs_[place].job.likely_max, batch.expected});
 }
 
 void JobQueue::TakeAll(std::vector<std::shared_ptr<PoolTask>>& all) {

@@ -53,9 +53,10 @@ class JobQueue {
 
   // Adds to `late` the next jobs of each tier that could not be ready in time any more; they leave the queue.
   void TakeLate(TimePoint now, std::vector<std::shared_ptr<PoolTask>>& late);
-  // The next job, and others of its group as long as all are expected to be ready in time. False: nothing waits.
-  // REQUIRES: TakeLate at the same time found nothing.
-  bool Take(TimePoint now, Batch& batch);
+  // The next job, and others of its group: as many as take the least time each, if that is much less than alone and
+  // all are expected to be ready in time. `idle_workers`: others that could take a job now, for whom one each is left.
+  // False: nothing waits. REQUIRES: TakeLate at the same time found nothing.
+  bool Take(TimePoint now, std::size_t idle_workers, Batch& batch);
   // Everything leaves.
   void TakeAll(std::vector<std::shared_ptr<PoolTask>>& all);
 
@@ -107,7 +108,9 @@ class JobQueue {
                            const RunningWork& running) const;
   void UpdateRates(TimePoint now);
   std::size_t NextTier() const;
-  void FillBatch(TimePoint now, Batch& batch, const Waiting& first, std::vector<std::uint32_t>& places) const;
+  // Adds to `places`, which has the first, others that pay to be run with it, `most` in all.
+  void FillBatch(TimePoint now, std::size_t most, Batch& batch, const Waiting& first,
+                 std::vector<std::uint32_t>& places) const;
 
   const std::size_t limit_;
   std::vector<TierState> tiers_;  // the last is the background

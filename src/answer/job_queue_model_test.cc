@@ -143,7 +143,7 @@ class JobQueueModelTest : public ::testing::TestWithParam<std::uint64_t> {
       EXPECT_FALSE(naive_.Has(tier) && naive_.First(tier)->IsLate(now_));
     Batch batch;
     const Known* next = naive_.Next();
-    ASSERT_EQ(queue_.Take(now_, batch), next != nullptr);
+    ASSERT_EQ(queue_.Take(now_, 0, batch), next != nullptr);
     if (next == nullptr) return;
     ASSERT_EQ(batch.tasks.size(), 1u);
     EXPECT_EQ(batch.tasks[0], next->task);

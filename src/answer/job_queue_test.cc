@@ -46,7 +46,7 @@ class JobQueueTest : public ::testing::Test {
   // The next batch's names; empty: nothing waits.
   std::vector<std::string> Take(int now_ms = 0) {
     Batch batch;
-    return queue_.Take(At(now_ms), batch) ? NamesOf(batch.tasks) : std::vector<std::string>();
+    return queue_.Take(At(now_ms), 0, batch) ? NamesOf(batch.tasks) : std::vector<std::string>();
   }
   std::vector<std::string> TakeLate(int now_ms) {
     std::vector<std::shared_ptr<PoolTask>> late;
@@ -277,13 +277,11 @@ class JobQueueBatchTest : public JobQueueTest {
   Job OfGroup(const std::string& name, std::size_t tier, int deadline_ms, const void* group) {
     Job job = Of(name, tier, deadline_ms, 4);
     job.group = group;
-    job.expected_of_batch = kCosts;
+    job.batch = {{milliseconds(4), milliseconds(5), milliseconds(6)}, 3};
     return job;
   }
-  static constexpr Duration kCosts[] = {milliseconds(4), milliseconds(5), milliseconds(6)};
   const int group_ = 0, other_group_ = 0;
 };
-constexpr Duration JobQueueBatchTest::kCosts[];
 
 TEST_F(JobQueueBatchTest, JobsOfAGroupAreTakenTogetherTheirOwnTierFirst) {
   Submit(OfGroup("premium", 0, 900, &group_));
@@ -292,7 +290,7 @@ TEST_F(JobQueueBatchTest, JobsOfAGroupAreTakenTogetherTheirOwnTierFirst) {
   Submit(OfGroup("b", 2, 901, &group_));
   Submit(Of("alone", 1, 902));
   Batch batch;
-  ASSERT_TRUE(queue_.Take(kStart, batch));
+  ASSERT_TRUE(queue_.Take(kStart, 0, batch));
   EXPECT_THAT(NamesOf(batch.tasks), ElementsAre("premium", "a", "b"));
   EXPECT_EQ(batch.expected, milliseconds(6));
   EXPECT_THAT(Take(), ElementsAre("other"));
@@ -303,6 +301,27 @@ TEST_F(JobQueueBatchTest, ABatchIsNoLargerThanItPays) {
   for (int i = 0; i < 4; ++i) Submit(OfGroup("a", 1, 900, &group_));
   EXPECT_THAT(Take(), ElementsAre("a", "a", "a"));
   EXPECT_THAT(Take(), ElementsAre("a"));
+}
+
+TEST_F(JobQueueBatchTest, ABatchIsAsLargeAsPaysBest) {
+  for (int i = 0; i < 6; ++i) {
+    Job job = OfGroup("a", 1, 900, &group_);
+    // Batches of two and of four are computed; those of three as four.
+    job.batch = {{milliseconds(4), milliseconds(7), milliseconds(9), milliseconds(9)}, 4};
+    Submit(std::move(job));
+  }
+  EXPECT_THAT(Take(), ElementsAre("a", "a", "a", "a"));
+  EXPECT_THAT(Take(), ElementsAre("a"));  // two together would save too little for what the first one waits longer
+  EXPECT_THAT(Take(), ElementsAre("a"));
+}
+
+TEST_F(JobQueueBatchTest, NoWorkerGoesIdleForABatch) {
+  for (int i = 0; i < 4; ++i) Submit(OfGroup("a", 1, 900, &group_));
+  Batch batch;
+  ASSERT_TRUE(queue_.Take(kStart, 2, batch));
+  EXPECT_EQ(batch.tasks.size(), 2u);
+  ASSERT_TRUE(queue_.Take(kStart, 5, batch));
+  EXPECT_EQ(batch.tasks.size(), 1u);
 }
 
 TEST_F(JobQueueBatchTest, ABatchIsReadyInTimeForEachOfItsMembers) {

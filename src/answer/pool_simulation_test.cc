@@ -125,7 +125,7 @@ class Simulation {
     std::vector<std::shared_ptr<PoolTask>> late;
     queue_.TakeLate(now, late);
     for (const auto& task : late) Conclude(*task, End::kDropped);
-    if (!queue_.Take(now, batches_[worker])) return;
+    if (!queue_.Take(now, 0, batches_[worker])) return;
     running_.Begin(worker, now, batches_[worker].expected, std::chrono::hours(1));
     for (const auto& task : batches_[worker].tasks)
       begun_too_late_ += now + kMedian > static_cast<const SimulatedTask&>(*task).deadline;

@@ -1,6 +1,7 @@
 // What the worker pool runs, and what it is told about it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -45,6 +46,13 @@ class PoolTask {
 // The tier of work that nobody waits for (audits, probes): it runs when nothing else is queued.
 inline constexpr std::size_t kBackgroundTier = std::numeric_limits<std::size_t>::max();
 
+// What 1, 2, 3.. jobs of a group take when they are run as one.
+struct BatchCosts {
+  static constexpr std::size_t kMost = 8;
+  std::array<Duration, kMost> expected{};  // of i + 1 jobs together
+  std::size_t most = 1;                    // so many at once at most
+};
+
 // A task on its way into the queue.
 struct Job {
   std::shared_ptr<PoolTask> task;
@@ -54,10 +62,8 @@ struct Job {
   Duration likely_max{};               // what it hardly ever passes (p99): would it be ready in time?
   std::uint32_t worth = 1;             // how many would be glad of the answer
   bool keep_if_late = false;           // is admitted and run however late: its answer is wanted anyway
-  // Jobs of one group (not null) may run as one. What 1, 2, 3.. of them take together, as far as more at once pay.
-  // REQUIRES: lives as long as the task.
-  const void* group = nullptr;
-  std::span<const Duration> expected_of_batch = {};
+  const void* group = nullptr;         // jobs of one group (not null) may run as one
+  BatchCosts batch = {};
 };
 
 }  // namespace punctual

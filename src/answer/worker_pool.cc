@@ -133,7 +133,7 @@ bool WorkerPool::Core::Next(std::size_t number, Batch& batch, Tasks& late) {
       const TimePoint now = clock.Now();
       queue.TakeLate(now, late);
       counters.dropped_late += late.size();
-      if (late.empty() && queue.Take(now, batch)) {
+      if (late.empty() && queue.Take(now, static_cast<std::size_t>(idle), batch)) {
         running.Begin(number, now, batch.expected, std::max(kHungFactor * batch.likely_max, options.hung_after));
         workers[number].batch = &batch;
         counters.run += batch.tasks.size();

@@ -196,7 +196,7 @@ TEST_F(WorkerPoolTest, ARaisedTaskGoesFirst) {
 }
 
 TEST_F(WorkerPoolTest, AGroupRunsAsOne) {
-  const Duration costs[] = {milliseconds(1), milliseconds(1), milliseconds(1)};
+  const int group = 0;
   std::vector<std::size_t> others;
   std::vector<std::shared_ptr<TestTask>> tasks;
   WorkerPool pool({}, clock_);
@@ -205,8 +205,9 @@ TEST_F(WorkerPoolTest, AGroupRunsAsOne) {
   for (int i = 0; i < 4; ++i) {
     tasks.push_back(std::make_shared<TestTask>([&others](std::size_t count) { others.push_back(count); }));
     Job job = Of(tasks.back());
-    job.group = &costs;
-    job.expected_of_batch = costs;
+    job.group = &group;
+    job.expected = milliseconds(1);
+    job.batch = {{milliseconds(1), milliseconds(1), milliseconds(1)}, 3};
     Submit(pool, std::move(job));
   }
   hold.LetGo();

@@ -327,7 +327,7 @@ void Engine::Impl::KeepHouse() {
     if (now >= next_update) {
       pool_.CheckHung(now);
       for (const auto& [name, entry] : *repository_.Models())
-        if (entry.served != nullptr) entry.served->cost().Update();
+        if (entry.served != nullptr) entry.served->UpdateCosts();
       if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next_update)) NoteBrownOut();
       if (++round % kSlowHousekeeping == 0) {
         reserve_.Update();
@@ -404,6 +404,7 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       status.runs_inline = model.runs_inline();
       status.typical = model.cost().typical();
       status.expected = model.cost().high();
+      status.largest_batch = model.batches().most();
       status.health = model.health().Summary();
       if (entry.student != nullptr) status.student = entry.student->identity()->model;
       status.ladder = model.manifest().ladder;

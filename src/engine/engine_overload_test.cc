@@ -13,6 +13,7 @@ class EngineOverloadTest : public EngineTest {
  protected:
   // Model "m" as AddGated(), with the student "s", which weighs its input otherwise.
   void AddGatedWithStudent() {
+    options_.reply_reserve = std::chrono::seconds(10);  // a quarter of the budget, so that the student is in time here
     repository_.AddModel("s", "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n"), test::LinearModel(2, 3, 2));
     AddLinear("1", 1, "backend = \"gated\"\nstudent = \"s\"\n");
   }
@@ -35,7 +36,7 @@ TEST_F(EngineOverloadTest, TheStudentAnswersWhenTimeIsShort) {
   ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].student_error;
   gate_.Close();
   PredictRequest request = Books(2);
-  request.budget = milliseconds(100);
+  request.budget = milliseconds(400);
   const Prediction answer = engine.Predict(std::move(request)).value();
   gate_.Open();
   EXPECT_EQ(answer.source, Source::kStudent);
@@ -142,6 +143,24 @@ TEST_F(EngineOverloadTest, WhatNobodyWaitsForIsNotComputed) {
   left->store(true);
   gate_.Open();
   EXPECT_EQ(second.get().error().code, Code::kUnavailable);
+  EXPECT_EQ(first.get().value().source, Source::kModel);
+}
+
+TEST_F(EngineOverloadTest, WhatOthersAskForTooIsComputedForThem) {
+  AddGated();
+  options_.workers = 1;
+  Engine engine = Open();
+  gate_.Close();
+  auto first = AskAsync(engine, Books(2));  // holds the only worker
+  ASSERT_TRUE(Eventually([&] { return engine.Stats().queued == 0; }));
+  const auto left = std::make_shared<std::atomic<bool>>(false);
+  PredictRequest request = Books(3);
+  request.asker_left = left;
+  auto leader = AskAsync(engine, std::move(request)), follower = AskAsync(engine, Books(3));
+  left->store(true);
+  gate_.Open();
+  EXPECT_EQ(leader.get().value().source, Source::kModel);
+  EXPECT_EQ(follower.get().value().source, Source::kCoalesced);
   EXPECT_EQ(first.get().value().source, Source::kModel);
 }
 

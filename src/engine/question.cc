@@ -184,23 +184,32 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
 
 namespace {
 
+Result<void> FillInputs(const ServedModel& model, const Question& question, const MemberInputs& inputs) {
+  if (question.about == Question::About::kTensors) {
+    PUNCTUAL_TRY(ServedModel::FillTensors(inputs, question.inputs));
+  } else {
+    PUNCTUAL_TRY(model.features()->Compute(question.window, FloatsOf(inputs[model.feature_input()])));
+  }
+  // The value that stands for each code, so that the answer is a function of the codes whatever the backend rounds.
+  if (const InputCodes* codes = model.input_codes())
+    for (std::size_t i = 0; i < codes->input_count(); ++i) codes->Canonicalise(i, FloatsOf(inputs[i]));
+  return {};
+}
+
 Result<Outputs> ComputeBy(const ServedModel& model, const Question& question) {
-  return model.Infer([&](Session& session) -> Result<void> {
-    if (question.about == Question::About::kTensors) {
-      PUNCTUAL_TRY(ServedModel::FillTensors(session, question.inputs));
-    } else {
-      PUNCTUAL_TRY(model.features()->Compute(question.window, FloatsOf(session.input(model.feature_input()))));
-    }
-    // The value that stands for each code, so that the answer is a function of the codes whatever the backend rounds.
-    if (const InputCodes* codes = model.input_codes())
-      for (std::size_t i = 0; i < codes->input_count(); ++i) codes->Canonicalise(i, FloatsOf(session.input(i)));
-    return {};
-  });
+  return model.Infer([&](const MemberInputs& inputs) { return FillInputs(model, question, inputs); });
 }
 
 }  // namespace
 
 Result<Outputs> Compute(const Question& question) { return ComputeBy(*question.model, question); }
+
+std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> questions) {
+  const ServedModel& model = *questions.front()->model;
+  return model.InferBatch(questions.size(), [&](std::size_t i, const MemberInputs& inputs) {
+    return FillInputs(model, *questions[i], inputs);
+  });
+}
 
 Result<Outputs> ComputeByStudent(const Question& question, TimePoint now) {
   const ServedModel& student = *question.student;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
 // Computes the model's answer on the calling thread. The errors of ServedModel::Infer, and those of the features.
 // REQUIRES: question.key.
 Result<Outputs> Compute(const Question& question);
+// The same for several at once. REQUIRES: they are about one model, and no more than its batches().most().
+std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> questions);
 // The student's answer. kFailedPrecondition: it cannot be asked this (tensors of other inputs, too few books, books
 // that are too old); else the same errors. REQUIRES: question.student.
 Result<Outputs> ComputeByStudent(const Question& question, TimePoint now);

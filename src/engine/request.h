@@ -128,10 +128,19 @@ class Request final : public TimerTarget,
   Job JobFor(std::size_t tier);
   // Computes although the asker goes without: to find out what the model is worth now.
   void Probe();
-  // Runs the model on this thread, keeps what it gives and tells those who wait for it.
+  // Somebody is there for what a worker is about to compute.
+  bool IsWanted();
+  // A worker has come to it. False: nobody wants it any more, and the ladder was told.
+  bool BeginRun();
+  void RunAlone();
+  // Of one model, each of which BeginRun gave true for.
+  static void RunTogether(std::span<Request* const> members);
+  // Runs the model on this thread and keeps what it gives.
   RungReport ComputeAndKeep();
+  // Keeps what a run gave, of `together` questions at once, and tells those who wait for it.
+  RungReport Keep(Result<Outputs> outputs, TimePoint begin, Duration took, std::size_t together);
   // What a run says about the model's cost and health.
-  void Judge(const Result<Outputs>& outputs, Duration took);
+  void Judge(const Result<Outputs>& outputs, Duration took, std::size_t together);
   void Keep(const CachedAnswer& answer);
   // What is waiting for us to land, if we lead; whoever takes it lands it or, by dropping it, gives it up.
   FlightLead TakeLead() {

@@ -1,5 +1,7 @@
 #include "engine/request.h"
 
+#include <array>
+
 // The rungs that compute: alone or together with others who ask the same, on this thread or on a worker.
 namespace punctual {
 
@@ -71,6 +73,13 @@ Job Request::JobFor(std::size_t tier) {
   job.expected = cost.typical();
   job.likely_max = cost.high();
   job.worth = worth_;
+  if (const Batches& batches = question_.model->batches(); batches.most() > 1) {
+    job.group = question_.model.get();
+    job.batch.most = batches.most();
+    job.batch.expected[0] = job.expected;
+    for (std::size_t count = 2; count <= batches.most(); ++count)
+      job.batch.expected[count - 1] = batches.For(count).cost.typical();
+  }
   return job;
 }
 
@@ -115,17 +124,57 @@ void Request::Probe() {
   services_.pool.Submit(std::move(job), submitted_);
 }
 
-void Request::Run(std::span<const std::shared_ptr<PoolTask>>) {
-  const bool wanted = !AskerLeft() && !found_in_redis_.load(std::memory_order_relaxed);
-  if (!wanted && !probing_.load(std::memory_order_relaxed)) {
+void Request::Run(std::span<const std::shared_ptr<PoolTask>> others) {
+  std::array<Request*, BatchCosts::kMost> members;
+  std::size_t count = 0;
+  if (BeginRun()) members[count++] = this;
+  for (const auto& other : others)
+    // Those of one group are all requests of one engine, about one model.
+    if (auto& request = static_cast<Request&>(*other); request.BeginRun()) members[count++] = &request;
+  if (count == 1) members[0]->RunAlone();
+  if (count > 1) RunTogether(std::span(members).first(count));
+}
+
+bool Request::IsWanted() {
+  if (probing_.load(std::memory_order_relaxed)) return true;
+  if (found_in_redis_.load(std::memory_order_relaxed)) return false;
+  // Also those who ask the same again and again would be glad of it.
+  if (!AskerLeft() || services_.popularity.Of(about_hash_) > 1) return true;
+  MutexLock lock(mutex_);
+  return followers_ != 0;
+}
+
+bool Request::BeginRun() {
+  if (!IsWanted()) {
     TakeLead();
-    return Handle(LadderEvent::kMissed, Source::kModel, {});
+    Handle(LadderEvent::kMissed, Source::kModel, {});
+    return false;
   }
   queued_ = services_.clock.Now() - submitted_;
   services_.metrics.CountQueued(tier_, *queued_);
+  return true;
+}
+
+void Request::RunAlone() {
   RungReport report = ComputeAndKeep();
   const LadderEvent event = report.event;
   Handle(event, Source::kModel, std::move(report));
+}
+
+void Request::RunTogether(std::span<Request* const> members) {
+  const Clock& clock = members.front()->services_.clock;
+  const ServedModel& model = *members.front()->question_.model;
+  std::array<const Question*, BatchCosts::kMost> questions;
+  for (std::size_t i = 0; i < members.size(); ++i) questions[i] = &members[i]->question_;
+  const TimePoint begin = clock.Now();
+  std::vector<Result<Outputs>> results = ComputeTogether(std::span(questions).first(members.size()));
+  const Duration took = clock.Now() - begin;
+  model.batches().For(members.size()).cost.Record(took);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    RungReport report = members[i]->Keep(std::move(results[i]), begin, took, members.size());
+    const LadderEvent event = report.event;
+    members[i]->Handle(event, Source::kModel, std::move(report));
+  }
 }
 
 void Request::Drop(DropReason reason) {
@@ -156,8 +205,13 @@ void Request::LeavePool() {
 Request::RungReport Request::ComputeAndKeep() {
   const TimePoint begin = services_.clock.Now();
   Result<Outputs> outputs = Compute(question_);
-  inference_ = services_.clock.Now() - begin;
-  Judge(outputs, *inference_);
+  const Duration took = services_.clock.Now() - begin;
+  return Keep(std::move(outputs), begin, took, 1);
+}
+
+Request::RungReport Request::Keep(Result<Outputs> outputs, TimePoint begin, Duration took, std::size_t together) {
+  inference_ = took;
+  Judge(outputs, took, together);
   if (outputs.has_error()) {
     TakeLead().Land(outputs.error());
     return Missed(Source::kModel, outputs.error().message);
@@ -177,7 +231,7 @@ Request::RungReport Request::ComputeAndKeep() {
   return report;
 }
 
-void Request::Judge(const Result<Outputs>& outputs, Duration took) {
+void Request::Judge(const Result<Outputs>& outputs, Duration took, std::size_t together) {
   const ServedModel& model = *question_.model;
   const TimePoint now = services_.clock.Now();
   const bool failed = outputs.has_error() && outputs.error().code == Code::kInternal;
@@ -188,8 +242,8 @@ void Request::Judge(const Result<Outputs>& outputs, Duration took) {
   if (failed) {
     opened = model.health().OnFailure(now, outputs.error().message);
   } else {
-    model.cost().Record(took);
-    if (took > model.far_over())
+    if (together == 1) model.cost().Record(took);
+    if (took > model.far_over() * static_cast<std::int64_t>(together))
       opened = model.health().OnFailure(
           now, "an inference took " + std::to_string(took / std::chrono::milliseconds(1)) + " ms");
     else

@@ -23,7 +23,8 @@ struct Signature {
 class Session {
  public:
   virtual ~Session() = default;
-  // The bytes of input / output i of the signature, row-major; the same memory for the session's life.
+  // The bytes of input / output i of the signature, row-major; the same memory for the session's life. Of a batch, its
+  // members' stand one after another.
   virtual std::span<std::byte> input(std::size_t i) = 0;
   virtual std::span<const std::byte> output(std::size_t i) const = 0;
   // Computes on the calling thread, or at least blocks it until the outputs are there. kInternal: the backend failed.
@@ -35,8 +36,9 @@ class CompiledModel {
  public:
   virtual ~CompiledModel() = default;
   virtual const Signature& signature() const = 0;
-  // Sessions run in parallel, each on one core; making one may compile and take long.
-  virtual Result<std::unique_ptr<Session>> NewSession() = 0;
+  // Sessions run in parallel, each on one core; making one may compile and take long. `batch`: how many questions it
+  // answers at once. kFailedPrecondition: the model file does not leave the batch open, so only 1 will do.
+  virtual Result<std::unique_ptr<Session>> NewSession(std::size_t batch) = 0;
 };
 
 struct CompileRequest {

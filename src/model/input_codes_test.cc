@@ -79,7 +79,7 @@ struct Served {
   explicit Served(const std::string& file)
       : codes(InputCodes::FromOnnx(file, kBook).value()),
         compiled(FindBackend("openvino").value()->Compile({file, "m/1/model.onnx", "fp32", "CPU"}).value()),
-        session(compiled->NewSession().value()) {}
+        session(compiled->NewSession(1).value()) {}
 
   std::vector<std::byte> CodesOf(const std::vector<float>& x) const { return punctual::CodesOf(codes, x); }
   std::vector<std::byte> Answer(const std::vector<float>& x) const {

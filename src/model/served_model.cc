@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/histogram.h"
-#include "base/threads.h"
 
 namespace punctual {
 
@@ -148,18 +147,8 @@ Result<void> ServedModel::BindFeatures(const std::string& where, std::size_t lon
 }
 
 Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
-  const auto add = [this]() -> Result<void> {
-    PUNCTUAL_ASSIGN(auto session, compiled_->NewSession());
-    for (std::size_t i = 0; i < signature_.inputs.size(); ++i) {
-      const auto bytes = session->input(i);
-      std::fill(bytes.begin(), bytes.end(), std::byte{0});
-    }
-    slots_.push_back(std::make_unique<Slot>());
-    slots_.back()->session = std::move(session);
-    return {};
-  };
-  PUNCTUAL_TRY(add());
-  PUNCTUAL_ASSIGN(const Histogram calibration, Calibrate(*slots_[0]->session));
+  PUNCTUAL_TRY(sessions_.Add(*compiled_, 1));
+  PUNCTUAL_ASSIGN(const Histogram calibration, Calibrate(sessions_.first()));
   cost_->Seed(calibration);
   const Duration p99 = calibration.Quantile(0.99);
   far_over_ = kFarOver * p99 + kFarOverAtLeast;
@@ -167,7 +156,9 @@ Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
   quick_ = options.caller_sessions > 0 && p99 <= kQuick;
   cheap_ = quick_ && p99 < inline_below_;
   const std::size_t sessions = options.pool_sessions + (quick_ ? options.caller_sessions : 0);
-  while (slots_.size() < sessions) PUNCTUAL_TRY(add());
+  // What runs where it is asked for never waits in a queue for company.
+  if (!cheap_) batches_.Find(*compiled_, sessions_.first(), options.pool_sessions);
+  while (sessions_.size() < sessions) PUNCTUAL_TRY(sessions_.Add(*compiled_, 1));
   return {};
 }
 
@@ -197,39 +188,22 @@ Result<Histogram> ServedModel::Calibrate(Session& session) const {
   return best;
 }
 
-ServedModel::SessionLease::SessionLease(const ServedModel& model) {
-  const std::size_t count = model.slots_.size();
-  const std::size_t first = ThisThreadNumber() % count;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Slot& candidate = *model.slots_[(first + i) % count];
-    if (!candidate.busy.load(std::memory_order_relaxed) && !candidate.busy.exchange(true, std::memory_order_acquire)) {
-      slot = &candidate;
-      session = candidate.session.get();
-      return;
-    }
-  }
-}
-
-ServedModel::SessionLease::~SessionLease() {
-  if (slot != nullptr) slot->busy.store(false, std::memory_order_release);
-}
-
 Error ServedModel::NoFreeSession() const {
   return Fail(Code::kResourceExhausted,
-              "model " + identity_->model + ": all " + std::to_string(slots_.size()) + " sessions are busy");
+              "model " + identity_->model + ": all " + std::to_string(sessions_.size()) + " sessions are busy");
 }
 
-Result<void> ServedModel::FillTensors(Session& session, std::span<const NamedTensor> tensors) {
+Result<void> ServedModel::FillTensors(const MemberInputs& inputs, std::span<const NamedTensor> tensors) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const auto from = tensors[i].tensor.bytes();
-    const auto to = session.input(i);
+    const auto to = inputs[i];
     if (from.size() != to.size()) return Fail(Code::kInternal, "inputs: " + tensors[i].name + " has the wrong size");
     std::memcpy(to.data(), from.data(), from.size());
   }
   return {};
 }
 
-Result<Outputs> ServedModel::TakeOutputs(const Session& session) const {
+Result<Outputs> ServedModel::TakeOutputs(const MemberOutputs& from) const {
   // On the stack for as many outputs as models have; more take a vector.
   std::array<OutputView, 8> few;
   std::vector<OutputView> many(output_specs_.size() > few.size() ? output_specs_.size() : 0);
@@ -237,7 +211,7 @@ Result<Outputs> ServedModel::TakeOutputs(const Session& session) const {
       many.empty() ? std::span<OutputView>(few).first(output_specs_.size()) : std::span<OutputView>(many);
   for (std::size_t i = 0; i < views.size(); ++i) {
     const TensorSpec& spec = output_specs_[i];
-    views[i] = {spec.name, spec.dtype, spec.shape, session.output(output_index_[i])};
+    views[i] = {spec.name, spec.dtype, spec.shape, from[output_index_[i]]};
     if (!AllFinite(spec.dtype, views[i].bytes))
       return Fail(Code::kInternal, "model " + identity_->model + ": output \"" + spec.name + "\" is not finite");
   }

@@ -11,11 +11,13 @@
 
 #include "base/digest.h"
 #include "model/backend.h"
+#include "model/batches.h"
 #include "model/health.h"
 #include "model/inference_cost.h"
 #include "model/input_codes.h"
 #include "model/input_grid.h"
 #include "model/manifest.h"
+#include "model/session_pool.h"
 #include "model/shadow_audit.h"
 #include "model/signals.h"
 #include "punctual/outputs.h"
@@ -59,6 +61,11 @@ class ServedModel {
   ShadowAudit* audit() const { return audit_.get(); }
   // What one inference takes, features included: measured at load, and ever since.
   InferenceCost& cost() const { return *cost_; }
+  // As InferenceCost::Update, also of the batches.
+  void UpdateCosts() const {
+    cost_->Update();
+    for (const auto& batch : batches_.sizes()) batch->cost.Update();
+  }
   ModelHealth& health() const { return *health_; }
   // Far over what it should take, as at load: that is a fault.
   Duration far_over() const { return far_over_; }
@@ -67,39 +74,45 @@ class ServedModel {
   // Of one inference at load, the longest that may run on a caller's thread as another model's student.
   static constexpr Duration kQuick = std::chrono::milliseconds(1);
   bool quick() const { return quick_; }
+  // How questions on the pool are computed together.
+  const Batches& batches() const { return batches_; }
 
   // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
   // free (more threads at once than sessions); kInternal: the backend failed or an output is not finite; else fill's
-  // error. `Fill` is Result<void>(Session&).
+  // error. `Fill` is Result<void>(const MemberInputs&).
   template <class Fill>
   Result<Outputs> Infer(Fill&& fill) const {
-    SessionLease lease(*this);
-    if (lease.session == nullptr) return NoFreeSession();
-    PUNCTUAL_TRY(fill(*lease.session));
-    PUNCTUAL_TRY(lease.session->Run());
-    return TakeOutputs(*lease.session);
+    const SessionPool::Lease lease(sessions_);
+    Session* const session = lease.session();
+    if (session == nullptr) return NoFreeSession();
+    PUNCTUAL_TRY(fill(MemberInputs(*session, 0, 1)));
+    PUNCTUAL_TRY(session->Run());
+    return TakeOutputs(MemberOutputs(*session, 0, 1));
+  }
+  // The same for `count` questions at once, 2 to batches().most(), each with its own result. `Fill` is
+  // Result<void>(std::size_t question, const MemberInputs&).
+  template <class Fill>
+  std::vector<Result<Outputs>> InferBatch(std::size_t count, Fill&& fill) const {
+    const Batches::Size& batch = batches_.For(count);
+    const SessionPool::Lease lease(batch.sessions);
+    Session* const session = lease.session();
+    if (session == nullptr) return {count, NoFreeSession()};
+    std::vector<Result<Outputs>> results;
+    std::vector<Result<void>> filled;
+    for (std::size_t i = 0; i < count; ++i) filled.push_back(fill(i, MemberInputs(*session, i, batch.size)));
+    if (const Result<void> ran = session->Run(); ran.has_error()) return {count, ran.error()};
+    for (std::size_t i = 0; i < count; ++i)
+      results.push_back(filled[i].has_error() ? Result<Outputs>(filled[i].error())
+                                              : TakeOutputs(MemberOutputs(*session, i, batch.size)));
+    return results;
   }
   // Copies tensors in the order of inputs(). REQUIRES: each has the bytes of its input.
-  static Result<void> FillTensors(Session& session, std::span<const NamedTensor> tensors);
+  static Result<void> FillTensors(const MemberInputs& inputs, std::span<const NamedTensor> tensors);
 
   // The index in inputs() that the features fill. REQUIRES: features().
   std::size_t feature_input() const { return feature_input_; }
 
  private:
-  struct Slot {
-    std::unique_ptr<Session> session;
-    mutable std::atomic<bool> busy = false;
-  };
-  // Takes a free slot, preferring the one this thread took last time; lock-free.
-  struct SessionLease {
-    explicit SessionLease(const ServedModel& model);
-    ~SessionLease();
-    SessionLease(const SessionLease&) = delete;
-    SessionLease& operator=(const SessionLease&) = delete;
-    const Slot* slot = nullptr;
-    Session* session = nullptr;
-  };
-
   ServedModel() = default;
   Result<void> BindOutputs(const std::string& where);
   Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
@@ -108,7 +121,7 @@ class ServedModel {
   // The best round's runs.
   Result<Histogram> Calibrate(Session& session) const;
   Error NoFreeSession() const;
-  Result<Outputs> TakeOutputs(const Session& session) const;
+  Result<Outputs> TakeOutputs(const MemberOutputs& from) const;
 
   Manifest manifest_;
   std::shared_ptr<const ModelIdentity> identity_;
@@ -128,7 +141,8 @@ class ServedModel {
   const std::unique_ptr<ModelHealth> health_ = std::make_unique<ModelHealth>();
   Duration far_over_{}, inline_below_{};
   bool cheap_ = false, quick_ = false;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  SessionPool sessions_;
+  Batches batches_;
 };
 
 }  // namespace punctual

@@ -18,6 +18,8 @@ struct GateState {
 
 std::atomic<std::chrono::milliseconds> pace = std::chrono::milliseconds(3);
 
+std::atomic<bool> batches_allowed = false;
+
 GateState& TheGate() {
   static GateState state;
   return state;
@@ -46,8 +48,9 @@ class GatedModel final : public CompiledModel {
  public:
   explicit GatedModel(std::unique_ptr<CompiledModel> inner) : inner_(std::move(inner)) {}
   const Signature& signature() const override { return inner_->signature(); }
-  Result<std::unique_ptr<Session>> NewSession() override {
-    PUNCTUAL_ASSIGN(auto session, inner_->NewSession());
+  Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
+    if (batch > 1 && !batches_allowed) return Fail(Code::kFailedPrecondition, "batches were not allowed");
+    PUNCTUAL_ASSIGN(auto session, inner_->NewSession(batch));
     return std::unique_ptr<Session>(std::make_unique<GatedSession>(std::move(session)));
   }
 
@@ -80,7 +83,10 @@ Gate::Gate() {
 Gate::~Gate() {
   Open();
   SetPace(std::chrono::milliseconds(3));
+  batches_allowed = false;
 }
+
+void Gate::AllowBatches() { batches_allowed = true; }
 
 void Gate::SetPace(std::chrono::milliseconds wanted) { pace = wanted; }
 

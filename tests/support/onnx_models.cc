@@ -56,6 +56,11 @@ class Builder {
     // Codes of 16 bits came with opset 21.
     if (type == CodeType::kUint16 || type == CodeType::kInt16) model_.mutable_opset_import(0)->set_version(21);
   }
+  void FixBatch() {
+    for (auto* values : {model_.mutable_graph()->mutable_input(), model_.mutable_graph()->mutable_output()})
+      for (auto& value : *values)
+        value.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_value(1);
+  }
   std::string Bytes() const { return model_.SerializeAsString(); }
 
  private:
@@ -80,6 +85,13 @@ class Builder {
 
 double LinearWeight(int i, int o, int inputs, double weight) { return weight * ((i * 7 + o * 3) % 11 - 5) / inputs; }
 
+void SetAxis(onnx::NodeProto& node, int axis) {
+  auto& attribute = *node.add_attribute();
+  attribute.set_name("axis");
+  attribute.set_type(onnx::AttributeProto::INT);
+  attribute.set_i(axis);
+}
+
 void AddLinear(Builder& builder, const std::string& from, int inputs, int outputs, double weight) {
   std::vector<float> w, b;
   for (int i = 0; i < inputs; ++i)
@@ -89,10 +101,7 @@ void AddLinear(Builder& builder, const std::string& from, int inputs, int output
   builder.Weights("b", {outputs}, b);
   builder.Node("MatMul", {from, "W"}, "product");
   builder.Node("Add", {"product", "b"}, "scores");
-  auto& axis = *builder.Node("Softmax", {"scores"}, "probabilities").add_attribute();
-  axis.set_name("axis");
-  axis.set_type(onnx::AttributeProto::INT);
-  axis.set_i(-1);
+  SetAxis(builder.Node("Softmax", {"scores"}, "probabilities"), -1);
 }
 
 }  // namespace
@@ -125,6 +134,31 @@ std::string LogModel(int inputs) {
   builder.Input("book", onnx::TensorProto::FLOAT, inputs);
   builder.Output("probabilities", onnx::TensorProto::FLOAT, inputs);
   builder.Node("Log", {"book"}, "probabilities");
+  return builder.Bytes();
+}
+
+std::string SquareModel(int inputs) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, inputs);
+  builder.Node("Mul", {"book", "book"}, "probabilities");
+  return builder.Bytes();
+}
+
+std::string BatchMixingModel(int inputs) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, inputs);
+  SetAxis(builder.Node("Softmax", {"book"}, "probabilities"), 0);
+  return builder.Bytes();
+}
+
+std::string FixedBatchModel(int inputs) {
+  Builder builder;
+  builder.Input("book", onnx::TensorProto::FLOAT, inputs);
+  builder.Output("probabilities", onnx::TensorProto::FLOAT, inputs);
+  builder.Node("Log", {"book"}, "probabilities");
+  builder.FixBatch();
   return builder.Bytes();
 }
 

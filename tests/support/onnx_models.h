@@ -19,8 +19,18 @@ std::vector<double> LinearModelReference(const std::vector<float>& x, int output
 // y = Log(x): not finite where x <= 0. Input "book" [N, inputs], output "probabilities" [N, inputs].
 std::string LogModel(int inputs);
 
+// y = x x: not finite beyond 1e19, and the same bit for bit whatever runs beside it. Names and shapes as LogModel's.
+std::string SquareModel(int inputs);
+
 // x and y are summed: inputs "x" FP32 [N, size] and "count" INT64 [N, size], output "sum" FP32 [N, size].
 std::string TwoInputModel(int size);
+
+// y = Softmax(x) over the members of a batch: alone, a member is all 1. Input "book" [N, inputs], output
+// "probabilities" [N, inputs].
+std::string BatchMixingModel(int inputs);
+
+// LogModel for one question at a time: input and output [1, inputs].
+std::string FixedBatchModel(int inputs);
 
 // LinearModel behind a quantiser: input "book" [N, inputs] -> QuantizeLinear "quantize" -> DequantizeLinear -> the
 // rest. `steps`: one, or one a column.

@@ -87,30 +87,57 @@ class OpenVinoSession final : public Session {
 class OpenVinoModel final : public CompiledModel {
  public:
   OpenVinoModel(ov::Core& core, std::shared_ptr<ov::Model> model, std::string device, ov::AnyMap properties,
-                Signature signature)
+                Signature signature, bool batch_is_open)
       : core_(core),
         model_(std::move(model)),
         device_(std::move(device)),
         properties_(std::move(properties)),
-        signature_(std::move(signature)) {}
+        signature_(std::move(signature)),
+        batch_is_open_(batch_is_open) {}
 
   const Signature& signature() const override { return signature_; }
 
-  Result<std::unique_ptr<Session>> NewSession() override {
+  Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
     try {
+      std::shared_ptr<const ov::Model> model = model_;
+      if (batch != 1) {
+        PUNCTUAL_ASSIGN(model, OfBatch(batch));
+      }
       return std::unique_ptr<Session>(
-          std::make_unique<OpenVinoSession>(core_.compile_model(model_, device_, properties_)));
+          std::make_unique<OpenVinoSession>(core_.compile_model(model, device_, properties_)));
     } catch (const std::exception& e) {
       return Fail(Code::kInvalidArgument, "openvino: cannot compile for " + device_ + ": " + Shorten(e.what()));
     }
   }
 
  private:
+  // The model with its inputs' first dimension, and so that of its outputs, at `batch`.
+  Result<std::shared_ptr<const ov::Model>> OfBatch(std::size_t batch) const {
+    const auto refuse = [] { return Fail(Code::kFailedPrecondition, "openvino: the model file has no open batch"); };
+    if (!batch_is_open_) return refuse();
+    const std::shared_ptr<ov::Model> model = model_->clone();
+    const auto first = static_cast<ov::Dimension::value_type>(batch);
+    std::map<std::size_t, ov::PartialShape> shapes;
+    for (std::size_t i = 0; i < model->inputs().size(); ++i) {
+      shapes[i] = model->input(i).get_partial_shape();
+      shapes[i][0] = first;
+    }
+    model->reshape(shapes);
+    for (std::size_t i = 0; i < model->outputs().size(); ++i) {
+      ov::PartialShape wanted = model_->output(i).get_partial_shape();
+      if (wanted.size() == 0 || wanted[0] != 1) return refuse();
+      wanted[0] = first;
+      if (model->output(i).get_partial_shape() != wanted) return refuse();
+    }
+    return std::shared_ptr<const ov::Model>(model);
+  }
+
   ov::Core& core_;
   const std::shared_ptr<ov::Model> model_;
   const std::string device_;
   const ov::AnyMap properties_;
   const Signature signature_;
+  const bool batch_is_open_;
 };
 
 class OpenVinoBackend final : public Backend {
@@ -131,9 +158,12 @@ class OpenVinoBackend final : public Backend {
         return Fail(Code::kInvalidArgument,
                     request.where + ": input \"" + input.get_any_name() + "\" does not say its rank");
     std::map<std::size_t, ov::PartialShape> shapes;
+    bool batch_is_open = !model->inputs().empty();
     for (std::size_t i = 0; i < model->inputs().size(); ++i) {
       ov::PartialShape shape = model->input(i).get_partial_shape();
-      if (shape.size() > 0 && shape[0].is_dynamic()) shape[0] = 1;
+      const bool is_open = shape.size() > 0 && shape[0].is_dynamic();
+      batch_is_open = batch_is_open && is_open;
+      if (is_open) shape[0] = 1;
       shapes[i] = shape;
     }
     model->reshape(shapes);
@@ -160,8 +190,8 @@ class OpenVinoBackend final : public Backend {
       properties.insert(ov::hint::enable_cpu_pinning(false));
     }
     PUNCTUAL_TRY(CheckDevice(request));
-    return std::unique_ptr<CompiledModel>(std::make_unique<OpenVinoModel>(core_, std::move(model), request.device,
-                                                                          std::move(properties), std::move(signature)));
+    return std::unique_ptr<CompiledModel>(std::make_unique<OpenVinoModel>(
+        core_, std::move(model), request.device, std::move(properties), std::move(signature), batch_is_open));
   }
 
   Result<void> CheckDevice(const CompileRequest& request) {

@@ -43,7 +43,7 @@ TEST(OpenVinoBackendTest, ReadsTheSignatureWithBatchOne) {
 TEST(OpenVinoBackendTest, SessionsComputeTheModelInParallel) {
   auto model = Compile(test::LinearModel(16, 3)).value();
   std::vector<std::unique_ptr<Session>> sessions;
-  for (int i = 0; i < 3; ++i) sessions.push_back(model->NewSession().value());
+  for (int i = 0; i < 3; ++i) sessions.push_back(model->NewSession(1).value());
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < sessions.size(); ++t)
     threads.emplace_back([&, t] {
@@ -60,10 +60,36 @@ TEST(OpenVinoBackendTest, SessionsComputeTheModelInParallel) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST(OpenVinoBackendTest, ABatchAnswersEachOfItsMembers) {
+  auto model = Compile(test::LinearModel(16, 3)).value();
+  auto batch = model->NewSession(4).value();
+  std::vector<float> all;
+  for (int i = 0; i < 64; ++i) all.push_back(static_cast<float>(std::sin(i)));
+  ASSERT_EQ(batch->input(0).size(), all.size() * sizeof(float));
+  Fill(*batch, all);
+  ASSERT_TRUE(batch->Run().has_value());
+  const std::vector<float> got = Output(*batch);
+  ASSERT_EQ(got.size(), 12u);
+  for (std::size_t member = 0; member < 4; ++member) {
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(16 * member);
+    const auto expected = test::LinearModelReference({from, from + 16}, 3);
+    for (std::size_t o = 0; o < 3; ++o) EXPECT_NEAR(got[3 * member + o], expected[o], 1e-6);
+  }
+}
+
+TEST(OpenVinoBackendTest, AModelOfOneQuestionAtATimeHasNoBatch) {
+  auto model = Compile(test::FixedBatchModel(4)).value();
+  EXPECT_TRUE(model->NewSession(1).has_value());
+  const auto batch = model->NewSession(2);
+  ASSERT_TRUE(batch.has_error());
+  EXPECT_EQ(batch.error().code, Code::kFailedPrecondition);
+  EXPECT_THAT(batch.error().message, HasSubstr("no open batch"));
+}
+
 TEST(OpenVinoBackendTest, Fp32IsComputedInFp32) {
   // bf16 keeps 8 bits of a number: its error on these sums would be about 1e-3.
   auto model = Compile(test::LinearModel(512, 3, 40)).value();
-  auto session = model->NewSession().value();
+  auto session = model->NewSession(1).value();
   std::vector<float> x;
   for (int i = 0; i < 512; ++i) x.push_back(static_cast<float>(std::sin(i * 1.7)));
   Fill(*session, x);
@@ -83,7 +109,7 @@ TEST(OpenVinoBackendTest, ATruncatedFileIsRefused) {
   const std::string whole = test::LinearModel(64, 3);
   for (const std::size_t size : {whole.size() / 4, whole.size() / 2, whole.size() - 1}) {
     auto model = Compile(whole.substr(0, size));
-    EXPECT_TRUE(model.has_error() || (*model)->NewSession().has_error()) << size;
+    EXPECT_TRUE(model.has_error() || (*model)->NewSession(1).has_error()) << size;
   }
 }
 

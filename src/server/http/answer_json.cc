@@ -178,6 +178,7 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     AppendField(out, "runs_inline", model.runs_inline);
     AppendField(out, "typical_us", Microseconds(model.typical));
     AppendField(out, "expected_us", Microseconds(model.expected));
+    if (model.largest_batch > 1) AppendField(out, "largest_batch", model.largest_batch);
     if (!model.health.empty()) AppendField(out, "left_alone", model.health);
     if (!model.student.empty()) AppendField(out, "student", model.student);
     if (!model.student_error.empty()) AppendField(out, "student_error", model.student_error);

@@ -1,0 +1,101 @@
+#include "model/batches.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+#include <utility>
+
+namespace punctual {
+
+namespace {
+
+constexpr std::array<std::size_t, 3> kSizes = {2, 4, 8};
+// Of the time that a question takes alone, what it may take in a batch; and in a larger batch, of what it takes in a
+// smaller one.
+constexpr double kWorthwhile = 0.8;
+constexpr double kMuchBetter = 0.95;
+// Of each size; the quicker ones count: what other work on the machine adds is no property of the model.
+constexpr int kRuns = 12;
+constexpr Duration kPatience = std::chrono::milliseconds(100);
+// What takes longer is no help in budgets of milliseconds.
+constexpr Duration kLongest = std::chrono::milliseconds(25);
+
+template <class Float>
+void FillRandomly(std::span<std::byte> bytes, std::mt19937& random) {
+  std::normal_distribution<Float> normal;
+  for (std::size_t at = 0; at + sizeof(Float) <= bytes.size(); at += sizeof(Float)) {
+    const Float value = normal(random);
+    std::memcpy(bytes.data() + at, &value, sizeof value);
+  }
+}
+
+// Different numbers for each member. Whole numbers stay zero: they may be indices.
+void FillRandomly(const Signature& signature, Session& session) {
+  std::mt19937 random(1);
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
+    if (signature.inputs[i].dtype == DType::kFloat32) FillRandomly<float>(session.input(i), random);
+    if (signature.inputs[i].dtype == DType::kFloat64) FillRandomly<double>(session.input(i), random);
+  }
+}
+
+bool HasEqualAnswers(const Signature& signature, Session& batch, std::size_t size, Session& single) {
+  FillRandomly(signature, batch);
+  if (batch.Run().has_error()) return false;
+  for (std::size_t member = 0; member < size; ++member) {
+    const MemberInputs from(batch, member, size);
+    for (std::size_t i = 0; i < signature.inputs.size(); ++i)
+      std::memcpy(single.input(i).data(), from[i].data(), from[i].size());
+    if (single.Run().has_error()) return false;
+    const MemberOutputs answers(batch, member, size);
+    for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
+      const std::span<const std::byte> alone = single.output(i);
+      if (!std::equal(alone.begin(), alone.end(), answers[i].begin(), answers[i].end())) return false;
+    }
+  }
+  return true;
+}
+
+// Runs both in turn. Long ones end it early.
+std::pair<Histogram, Histogram> Measure(Session& single, Session& batch) {
+  std::pair<Histogram, Histogram> took;
+  const TimePoint end = std::chrono::steady_clock::now() + kPatience;
+  for (int run = 0; run < kRuns && std::chrono::steady_clock::now() < end; ++run)
+    for (auto [session, histogram] : {std::pair(&single, &took.first), std::pair(&batch, &took.second)}) {
+      const TimePoint begin = std::chrono::steady_clock::now();
+      if (session->Run().has_error()) return {};
+      histogram->Record(std::chrono::steady_clock::now() - begin);
+    }
+  return took;
+}
+
+}  // namespace
+
+void Batches::Find(CompiledModel& compiled, Session& single, std::size_t sessions) {
+  const Signature& signature = compiled.signature();
+  double least = kWorthwhile;
+  for (const std::size_t size : kSizes) {
+    auto candidate = std::make_unique<Size>();
+    candidate->size = size;
+    if (candidate->sessions.Add(compiled, size).has_error()) return;
+    if (!HasEqualAnswers(signature, candidate->sessions.first(), size, single)) return;
+    const auto [alone, together] = Measure(single, candidate->sessions.first());
+    const auto quick = [](const Histogram& took) { return static_cast<double>(took.Quantile(0.25).count()); };
+    if (together.Quantile(0.25) > kLongest) return;
+    const double share = quick(together) / (quick(alone) * static_cast<double>(size));
+    if (!(share <= least)) continue;
+    least = share * kMuchBetter;
+    while (candidate->sessions.size() < sessions)
+      if (candidate->sessions.Add(compiled, size).has_error()) return;
+    candidate->cost.Seed(together);
+    sizes_.push_back(std::move(candidate));
+  }
+}
+
+Batches::Size& Batches::For(std::size_t count) const {
+  for (const auto& size : sizes_)
+    if (size->size >= count) return *size;
+  return *sizes_.back();
+}
+
+}  // namespace punctual

@@ -1,0 +1,116 @@
+#include "model/batches.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <map>
+#include <thread>
+
+#include "support/onnx_models.h"
+
+namespace punctual {
+namespace {
+
+// y = 2 x of one number each, which takes a time of its own for each size.
+class TimedModel final : public CompiledModel {
+ public:
+  explicit TimedModel(std::map<std::size_t, Duration> takes) : takes_(std::move(takes)) {
+    signature_.inputs = {{"x", DType::kFloat32, {1, 1}}};
+    signature_.outputs = {{"y", DType::kFloat32, {1, 1}}};
+  }
+  const Signature& signature() const override { return signature_; }
+  Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
+    if (!takes_.contains(batch)) return Fail(Code::kFailedPrecondition, "no such batch");
+    ++made[batch];
+    return std::unique_ptr<Session>(std::make_unique<TimedSession>(takes_[batch], batch, error_of_last));
+  }
+
+  std::map<std::size_t, int> made;
+  float error_of_last = 0;  // of a batch's last answer
+
+ private:
+  class TimedSession final : public Session {
+   public:
+    TimedSession(Duration takes, std::size_t batch, float error) : takes_(takes), error_(error), x_(batch), y_(batch) {}
+    std::span<std::byte> input(std::size_t) override { return std::as_writable_bytes(std::span(x_)); }
+    std::span<const std::byte> output(std::size_t) const override { return std::as_bytes(std::span(y_)); }
+    Result<void> Run() override {
+      std::this_thread::sleep_for(takes_);
+      for (std::size_t i = 0; i < x_.size(); ++i) y_[i] = 2 * x_[i];
+      if (x_.size() > 1) y_.back() += error_;
+      return {};
+    }
+
+   private:
+    const Duration takes_;
+    const float error_;
+    std::vector<float> x_, y_;
+  };
+
+  Signature signature_;
+  std::map<std::size_t, Duration> takes_;
+};
+
+using std::chrono::milliseconds;
+
+std::vector<std::size_t> SizesOf(TimedModel& model, int sessions = 1) {
+  const auto single = model.NewSession(1).value();
+  Batches batches;
+  batches.Find(model, *single, static_cast<std::size_t>(sessions));
+  std::vector<std::size_t> sizes;
+  for (const auto& size : batches.sizes()) sizes.push_back(size->size);
+  EXPECT_EQ(batches.most(), sizes.empty() ? 1 : sizes.back());
+  return sizes;
+}
+
+TEST(BatchesTest, TakesTheSizesThatPay) {
+  TimedModel model({{1, milliseconds(2)}, {2, milliseconds(4)}, {4, milliseconds(3)}, {8, milliseconds(4)}});
+  EXPECT_EQ(SizesOf(model, 3), (std::vector<std::size_t>{4, 8}));
+  EXPECT_EQ(model.made[4], 3);
+  EXPECT_EQ(model.made[8], 3);
+  EXPECT_EQ(model.made[2], 1);
+}
+
+TEST(BatchesTest, ALargerSizeMustBeBetterThanASmallerOne) {
+  TimedModel model({{1, milliseconds(2)}, {2, milliseconds(2)}, {4, milliseconds(8)}, {8, milliseconds(16)}});
+  EXPECT_EQ(SizesOf(model), std::vector<std::size_t>{2});
+}
+
+TEST(BatchesTest, AModelWithoutBatchesHasNone) {
+  TimedModel model({{1, milliseconds(1)}});
+  EXPECT_TRUE(SizesOf(model).empty());
+}
+
+TEST(BatchesTest, WhatTakesTooLongIsNoHelp) {
+  TimedModel model({{1, milliseconds(30)}, {2, milliseconds(30)}});
+  EXPECT_TRUE(SizesOf(model).empty());
+}
+
+TEST(BatchesTest, AnswersThatDifferByABitAreRefused) {
+  TimedModel model({{1, milliseconds(2)}, {2, milliseconds(2)}});
+  model.error_of_last = 1e-6f;
+  EXPECT_TRUE(SizesOf(model).empty());
+}
+
+TEST(BatchesTest, AModelThatMixesItsBatchIsRefused) {
+  const std::string onnx = test::BatchMixingModel(3);
+  const auto compiled = FindBackend("openvino").value()->Compile({onnx, "m", "fp32", "CPU"}).value();
+  const auto single = compiled->NewSession(1).value();
+  Batches batches;
+  batches.Find(*compiled, *single, 1);
+  EXPECT_EQ(batches.most(), 1u);
+}
+
+TEST(BatchesTest, GivesTheSmallestSizeThatHoldsThem) {
+  TimedModel model({{1, milliseconds(2)}, {2, milliseconds(2)}, {4, milliseconds(2)}});
+  const auto single = model.NewSession(1).value();
+  Batches batches;
+  batches.Find(model, *single, 1);
+  EXPECT_EQ(batches.For(2).size, 2u);
+  EXPECT_EQ(batches.For(3).size, 4u);
+  EXPECT_EQ(batches.For(4).size, 4u);
+}
+
+}  // namespace
+}  // namespace punctual
