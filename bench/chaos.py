@@ -19,7 +19,7 @@ import faults
 import workload
 from machine import write
 from redis_nodes import Cluster
-from servers import BUILD, Bench, Server, build, load, load_command, load_report, start_echo
+from servers import BUILD, Bench, build, load, load_command, load_report, start_echo
 
 WINDOW_MS = 100
 SECOND = 1000 // WINDOW_MS  # windows

@@ -15,6 +15,7 @@ import pathlib
 import sys
 import time
 
+import numpy
 import workload
 from machine import ROOT
 from servers import PROGRAM, Bench, Server, load_command
@@ -36,8 +37,8 @@ class Book:
     symbol: str
     file: pathlib.Path
     first: int
-    time_s: "numpy.ndarray"
-    labels: "numpy.ndarray"
+    time_s: numpy.ndarray
+    labels: numpy.ndarray
     judged: tuple[int, int]  # the rows of the test part
 
 
