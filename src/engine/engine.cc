@@ -326,7 +326,7 @@ void Engine::Impl::KeepHouse() {
     const TimePoint now = Clock::Real().Now();
     if (now >= next_update) {
       pool_.CheckHung(now);
-      for (const auto& [name, entry] : *repository_.Models())
+      for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
         if (entry.served != nullptr) entry.served->UpdateCosts();
       if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next_update)) NoteBrownOut();
       if (++round % kSlowHousekeeping == 0) {
@@ -356,14 +356,14 @@ void Engine::Impl::NoteBrownOut() {
 void Engine::Impl::WarmUp() {
   if (!options_.disk_cache) return;
   std::vector<std::shared_ptr<const ServedModel>> models;
-  for (const auto& [name, entry] : *repository_.Models())
+  for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
     if (entry.served != nullptr) models.push_back(entry.served);
   cache_->WarmUp(models, Clock::Real().Now() + options_.disk_cache->warm_up);
 }
 
 std::set<std::uint64_t> Engine::Impl::ServedVersions() const {
   std::set<std::uint64_t> versions;
-  for (const auto& [name, entry] : *repository_.Models())
+  for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
     if (entry.served != nullptr) versions.insert(SubjectOf(*entry.served, {}).version);
   return versions;
 }
@@ -381,7 +381,7 @@ void Engine::Impl::PurgeVersions(const std::set<std::uint64_t>& before) {
 
 void Engine::Impl::NoteLongestTtl() {
   Duration longest{};
-  for (const auto& [name, entry] : *repository_.Models())
+  for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
     if (entry.served != nullptr) longest = std::max(longest, entry.served->manifest().cache_ttl);
   cache_->SetLongestTtl(longest);
   longest_ttl_ns_ = std::max<std::int64_t>(longest_ttl_ns_, longest.count());
