@@ -28,6 +28,8 @@ DeadlineTimer::~DeadlineTimer() {
 
 void DeadlineTimer::Add(TimePoint when, std::shared_ptr<TimerTarget> target) {
   bool wake = false;
+  // A time that is over cannot be kept; what it says about lateness counts from now.
+  when = std::max(when, std::chrono::steady_clock::now());
   {
     MutexLock lock(mutex_);
     heap_.push_back({when, std::move(target)});

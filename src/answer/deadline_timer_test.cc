@@ -38,6 +38,16 @@ TEST(DeadlineTimerTest, CallsEachAtItsTimeAndNeverBefore) {
   EXPECT_EQ(lateness.Snapshot().count(), 5u);
 }
 
+TEST(DeadlineTimerTest, ATimeThatIsOverIsNoLatenessOfTheTimer) {
+  telemetry::DurationHistogram lateness;
+  DeadlineTimer timer(lateness);
+  auto target = std::make_shared<Target>();
+  auto called = target->called();
+  timer.Add(std::chrono::steady_clock::now() - std::chrono::hours(1), target);
+  called.wait();
+  EXPECT_LT(lateness.Snapshot().max(), std::chrono::minutes(30));
+}
+
 TEST(DeadlineTimerTest, WhatHasFinishedIsNotCalledAndIsLetGo) {
   telemetry::DurationHistogram lateness;
   DeadlineTimer timer(lateness);

@@ -61,6 +61,12 @@ bool NiceThisThread(int nice) {
   return ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice) == 0;
 }
 
+bool MayUseCore(int core) {
+  cpu_set_t set;
+  return core >= 0 && core < CPU_SETSIZE && sched_getaffinity(0, sizeof set, &set) == 0 &&
+         CPU_ISSET(static_cast<std::size_t>(core), &set);
+}
+
 bool PinThisThread(std::span<const int> cores) {
   if (cores.empty()) return true;
   cpu_set_t set;

@@ -18,6 +18,8 @@ void NameThisThread(const std::string& name);
 // Lets the calling thread come after others: `nice` as the system's, 0 to 19. False: the system does not let it.
 bool NiceThisThread(int nice);
 
+// This process may use that core (a number as in /proc/cpuinfo).
+bool MayUseCore(int core);
 // Keeps the calling thread on these cores (numbers as in /proc/cpuinfo); none: it stays where it may be. False: this
 // process may use none of them, and nothing changed.
 bool PinThisThread(std::span<const int> cores);

@@ -160,7 +160,7 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
         engine->Refuse("worker_cores", "must be numbers of cores, as [2, 3]");
       options.worker_cores.push_back(static_cast<int>(core));
     }
-    ReadSize(*engine, "queue_limit", options.queue_limit, 0, 1'000'000);
+    ReadSize(*engine, "queue_limit", options.queue_limit, 1, 1'000'000);
     std::int64_t nice = options.worker_nice;
     engine->Get("worker_nice", nice, 0, 19);
     options.worker_nice = static_cast<int>(nice);

@@ -448,6 +448,11 @@ Result<Engine> Engine::Open(EngineOptions options) {
   if (options.market_symbols < 1) return Fail(Code::kInvalidArgument, "market.symbols: must be above 0");
   if (options.workers < 0 || options.workers > 1024)
     return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
+  if (options.queue_limit < 1) return Fail(Code::kInvalidArgument, "engine.queue_limit: must be above 0");
+  for (const int core : options.worker_cores)
+    if (!MayUseCore(core))
+      return Fail(Code::kInvalidArgument, "engine.worker_cores: this process may not use core " + std::to_string(core) +
+                                              "; \"taskset -p PID\" and the cgroup's cpuset say which it may");
   PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(TiersOf(options), options.styles, UsersOf(options)));
   PUNCTUAL_ASSIGN(auto cache, TieredCache::Open(CacheOptionsOf(options)));
   auto impl = std::make_unique<Impl>(std::move(options), std::move(users), std::move(cache));

@@ -93,19 +93,82 @@ TEST_F(EngineOverloadTest, AStudentThatDoesNotFitIsReportedAndTheModelServes) {
   EXPECT_EQ(engine.Models()[0].student, "nobody");
 }
 
-TEST_F(EngineOverloadTest, AModelThatFailsIsLeftAloneAndTriedAgain) {
-  AddLog();
+// The model fails for books of x <= 0: one book a symbol, whose ask size makes it.
+class EngineFailureTest : public EngineOverloadTest {
+ protected:
+  static constexpr double kGood = 2, kBad = 9;
+  // Asks about the symbol's newest book, which is a new one.
+  Result<Prediction> AskAbout(Engine& engine, double ask_size) {
+    ++sequence_;
+    EXPECT_TRUE(engine.Publish("S", Book(sequence_, ask_size + 1e-6 * static_cast<double>(sequence_))).has_value());
+    PredictRequest request = Of("S");
+    request.model = "m";
+    return engine.Predict(std::move(request));
+  }
+  void AddLogOfBooks(const std::string& more = "") {
+    repository_.AddModel("m", "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n" + more), test::LogModel(2));
+  }
+  std::uint64_t sequence_ = 0;
+};
+
+TEST_F(EngineFailureTest, AModelThatFailsIsLeftAloneAndTriedAgain) {
+  AddLogOfBooks("ladder = [\"model\"]\n");
   std::atomic<int> noticed = 0;
   options_.on_notice = [&noticed](const std::string& text) { noticed += text.find("is left alone") != text.npos; };
   Engine engine = Open();
-  const auto ask = [&engine](float x) { return engine.Predict(Log(x)); };
-  for (int i = 1; i <= 3; ++i) EXPECT_THAT(ask(static_cast<float>(-i)).error().message, HasSubstr("not finite"));
+  for (int i = 1; i <= 3; ++i) EXPECT_THAT(AskAbout(engine, kBad).error().message, HasSubstr("not finite"));
   EXPECT_EQ(noticed, 1);
-  EXPECT_THAT(ask(1).error().message, HasSubstr("left alone after failures"));
+  EXPECT_THAT(AskAbout(engine, kGood).error().message, HasSubstr("left alone after failures"));
   EXPECT_THAT(engine.Models()[0].health, HasSubstr("not finite"));
-  float x = 2;
-  EXPECT_TRUE(Eventually([&] { return ask(x += 1).has_value(); }));
+  EXPECT_TRUE(Eventually([&] { return AskAbout(engine, kGood).has_value(); }));
   EXPECT_EQ(engine.Models()[0].health, "");
+}
+
+TEST_F(EngineFailureTest, NumbersThatNoModelCanComputeWithAreNoFaultOfTheModel) {
+  AddLog();
+  Engine engine = Open();
+  for (int i = 1; i <= 10; ++i)
+    EXPECT_THAT(engine.Predict(Log(static_cast<float>(-i))).error().message, HasSubstr("not finite"));
+  EXPECT_TRUE(engine.Predict(Log(1)).has_value());
+  EXPECT_EQ(engine.Models()[0].health, "");
+}
+
+TEST_F(EngineFailureTest, AStudentThatFailsIsTriedAgainToo) {
+  // The model never has the books it needs; the student answers.
+  options_.market_history = 10'000;
+  repository_.AddModel("m", "1",
+                       "student = \"s\"\nmax_age_ms = 600000\n[features]\ninput = \"book\"\nwindow = 10000\n"
+                       "levels = 2\ncolumns = [\"imbalance_1\"]\n",
+                       test::LinearModel(10'000, 2));
+  repository_.AddModel("s", "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n"), test::LogModel(2));
+  std::atomic<int> noticed = 0;
+  options_.on_notice = [&noticed](const std::string& text) { noticed += text.find("model s is left alone") == 0; };
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].error << engine.Models()[0].student_error;
+  EXPECT_EQ(AskAbout(engine, kGood).value().source, Source::kStudent);
+  // A failure among successes takes some more than three.
+  EXPECT_TRUE(Eventually([&] { return AskAbout(engine, kBad).has_error() && !engine.Models()[1].health.empty(); }));
+  EXPECT_EQ(noticed, 1);
+  EXPECT_TRUE(AskAbout(engine, kGood).has_error());
+  EXPECT_TRUE(Eventually([&] { return AskAbout(engine, kGood).has_value(); }));
+  EXPECT_EQ(engine.Models()[1].health, "");
+}
+
+TEST_F(EngineFailureTest, TheLastKnownGoodAnswerIsKeptByModelNotByFile) {
+  for (const char* name : {"m", "same"})
+    repository_.AddModel(name, "1", test::ImbalanceManifest(2, "max_age_ms = 600000\n"), test::LinearModel(2, 3));
+  Engine engine = Open();
+  const auto ask = [&](const std::string& model, bool in_time) {
+    PredictRequest request = Of("S");
+    request.model = model;
+    if (!in_time) request.budget = std::chrono::nanoseconds(1);
+    return engine.Predict(std::move(request)).value().source;
+  };
+  ASSERT_TRUE(engine.Publish("S", Book(1)).has_value());
+  for (const char* name : {"m", "same"}) ask(name, true);
+  ASSERT_TRUE(engine.Publish("S", Book(2, 3)).has_value());
+  EXPECT_EQ(ask("m", false), Source::kStale);
+  EXPECT_EQ(ask("same", false), Source::kStale);
 }
 
 TEST_F(EngineOverloadTest, AHungInferenceTakesNeitherThePoolNorOthersWithIt) {

@@ -281,12 +281,23 @@ TEST_F(EngineTest, AnAnswerThatIsNotFiniteIsNoAnswer) {
 
 TEST_F(EngineTest, AFullQueueGoesToTheNextRung) {
   AddGated();
-  options_.queue_limit = 0;
+  options_.queue_limit = 1;
+  options_.workers = 1;
   Engine engine = Open();
-  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
-  const auto answer = engine.Predict(Of("A"));
-  ASSERT_TRUE(answer.has_error());
-  EXPECT_THAT(answer.error().message, HasSubstr("queue of the worker pool is full"));
+  gate_.Close();
+  const auto ask = [&](double ask_size) {
+    PredictRequest request;
+    request.user = "u2";
+    request.market = {Book(1, ask_size)};
+    return AskAsync(engine, std::move(request));
+  };
+  auto computed = ask(1);
+  ASSERT_TRUE(Eventually([&] { return engine.Stats().queued == 0; }));
+  auto waits = ask(2);
+  EXPECT_THAT(ask(3).get().error().message, HasSubstr("queue of the worker pool is full"));
+  gate_.Open();
+  EXPECT_TRUE(computed.get().has_value());
+  EXPECT_TRUE(waits.get().has_value());
 }
 
 TEST_F(EngineTest, SignalsPastTheirAgeAreNotGiven) {
@@ -345,6 +356,8 @@ TEST_F(EngineTest, OptionsThatCannotWorkAreRefusedByName) {
   EXPECT_THAT(error([](EngineOptions& o) { o.model_repository = "/nonexistent"; }), HasSubstr("/nonexistent"));
   EXPECT_THAT(error([](EngineOptions& o) { o.users[0].tier = "gold"; }), HasSubstr("\"gold\""));
   EXPECT_THAT(error([](EngineOptions& o) { o.market_history = 0; }), HasSubstr("market.history"));
+  EXPECT_THAT(error([](EngineOptions& o) { o.queue_limit = 0; }), HasSubstr("engine.queue_limit: must be above 0"));
+  EXPECT_THAT(error([](EngineOptions& o) { o.worker_cores = {0, 4000}; }), HasSubstr("may not use core 4000"));
 }
 
 }  // namespace

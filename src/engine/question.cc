@@ -211,19 +211,22 @@ std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> qu
   });
 }
 
-Result<Outputs> ComputeByStudent(const Question& question, TimePoint now) {
+Result<CacheKey> KeyForStudent(const Question& question, const KeyMaker& keys, TimePoint now) {
   const ServedModel& student = *question.student;
   if (question.about == Question::About::kTensors) {
     if (!HaveSameInputs(*question.model, student))
       return Fail(Code::kFailedPrecondition, "the student takes other tensors");
-  } else {
-    // The model may need more books than there are, the student perhaps not.
-    if (question.window.size() < student.features()->history())
-      return Fail(Code::kFailedPrecondition, "there are too few books for the student");
-    if (now - question.window.newest().arrived > question.model->manifest().max_age)
-      return Fail(Code::kFailedPrecondition, "the newest book is too old");
+    return keys.OfTensors(student.digest(), question.inputs);
   }
-  return ComputeBy(student, question);
+  // The model may need more books than there are, the student perhaps not.
+  if (question.window.size() < student.features()->history())
+    return Fail(Code::kFailedPrecondition, "there are too few books for the student");
+  if (now - question.window.newest().arrived > question.model->manifest().max_age)
+    return Fail(Code::kFailedPrecondition, "the newest book is too old");
+  return question.about == Question::About::kState ? keys.OfState(student, question.window)
+                                                   : keys.OfBooks(student, question.window);
 }
+
+Result<Outputs> ComputeByStudent(const Question& question) { return ComputeBy(*question.student, question); }
 
 }  // namespace punctual

@@ -50,8 +50,10 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
 Result<Outputs> Compute(const Question& question);
 // The same for several at once. REQUIRES: they are about one model, and no more than its batches().most().
 std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> questions);
-// The student's answer. kFailedPrecondition: it cannot be asked this (tensors of other inputs, too few books, books
-// that are too old); else the same errors. REQUIRES: question.student.
-Result<Outputs> ComputeByStudent(const Question& question, TimePoint now);
+// What the student's answer is kept under. kFailedPrecondition: it cannot be asked this (tensors of other inputs, too
+// few books, books that are too old). REQUIRES: question.student.
+Result<CacheKey> KeyForStudent(const Question& question, const KeyMaker& keys, TimePoint now);
+// The errors of Compute. REQUIRES: that there is such a key.
+Result<Outputs> ComputeByStudent(const Question& question);
 
 }  // namespace punctual

@@ -156,9 +156,11 @@ void Request::RememberGood(const RungReport& report) {
   };
   thread_local std::array<Seen, 256> seen;
   const StoredSnapshot& newest = question_.window.newest();
-  Seen& last = seen[about_hash_ % seen.size()];
-  if (last.hash == about_hash_ && last.arrived >= newest.arrived) return;
-  last = {about_hash_, newest.arrived};
+  // By whom, not only about what: the same files may serve under another name, or again after a reload.
+  const std::uint64_t hash = about_hash_ ^ std::hash<const void*>()(question_.model->identity().get());
+  Seen& last = seen[hash % seen.size()];
+  if (last.hash == hash && last.arrived >= newest.arrived) return;
+  last = {hash, newest.arrived};
   services_.known_good.Put(
       question_.model->identity()->model, question_.symbol,
       {report.outputs, question_.model->identity(), {newest.book.sequence, AsOfTime(newest.book)}, newest.arrived});

@@ -137,10 +137,20 @@ class Request final : public TimerTarget,
   static void RunTogether(std::span<Request* const> members);
   // Runs the model on this thread and keeps what it gives.
   RungReport ComputeAndKeep();
-  // Keeps what a run gave, of `together` questions at once, and tells those who wait for it.
-  RungReport Keep(Result<Outputs> outputs, TimePoint begin, Duration took, std::size_t together);
-  // What a run says about the model's cost and health.
-  void Judge(const Result<Outputs>& outputs, Duration took, std::size_t together);
+  // Keeps what a run gave, and tells those who wait for it.
+  RungReport Keep(Result<Outputs> outputs, TimePoint begin, Duration took);
+  CachedAnswer MakeAnswer(const ServedModel& by, Outputs outputs, TimePoint begin) const;
+  struct ModelRun {
+    TimePoint begin, end;
+    std::size_t questions = 1;  // that it answered at once
+    std::string fault;  // what is wrong with the model; empty: nothing
+  };
+  // What a run says about the model's health.
+  static void Judge(RequestServices& services, const ServedModel& model, const ModelRun& run);
+  // Not that of the question, or of how many run at once.
+  bool IsFaultOfTheModel(const Result<Outputs>& outputs) const;
+  // The worker is not busy with this any more, if it was said to hang.
+  void NoteReturned();
   void Keep(const CachedAnswer& answer);
   // What is waiting for us to land, if we lead; whoever takes it lands it or, by dropping it, gives it up.
   FlightLead TakeLead() {

@@ -87,15 +87,15 @@ Request::RungReport Request::TryModel() {
   if (!question_.key) return Missed(Source::kModel, question_.cannot_compute.message);
   const ServedModel& model = *question_.model;
   submitted_ = services_.clock.Now();
+  // Before a worker knows of us: it and the timer's thread may both come to need them.
+  LayerKey();
+  CellKey();
   if (model.health().open()) {
     if (model.health().MayProbe(submitted_)) Probe();
     TakeLead();
     return Missed(Source::kModel, "the model is left alone after failures: " + model.health().Summary());
   }
   if (model.runs_inline()) return ComputeAndKeep();
-  // Before others know of us: the worker and the timer's thread may both come to need them.
-  LayerKey();
-  CellKey();
   const Admission admission = services_.pool.Submit(JobFor(tier_.index), submitted_);
   if (admission == Admission::kQueued) {
     in_pool_.store(true, std::memory_order_relaxed);
@@ -119,7 +119,8 @@ Request::RungReport Request::TryModel() {
 
 void Request::Probe() {
   probing_.store(true, std::memory_order_relaxed);
-  Job job = JobFor(kBackgroundTier);
+  // Not in the background, where it would wait for as long as there is too much to do.
+  Job job = JobFor(tier_.index);
   job.keep_if_late = true;
   services_.pool.Submit(std::move(job), submitted_);
 }
@@ -146,6 +147,7 @@ bool Request::IsWanted() {
 
 bool Request::BeginRun() {
   if (!IsWanted()) {
+    NoteReturned();
     TakeLead();
     Handle(LadderEvent::kMissed, Source::kModel, {});
     return false;
@@ -162,16 +164,26 @@ void Request::RunAlone() {
 }
 
 void Request::RunTogether(std::span<Request* const> members) {
-  const Clock& clock = members.front()->services_.clock;
+  RequestServices& services = members.front()->services_;
   const ServedModel& model = *members.front()->question_.model;
   std::array<const Question*, BatchCosts::kMost> questions;
   for (std::size_t i = 0; i < members.size(); ++i) questions[i] = &members[i]->question_;
-  const TimePoint begin = clock.Now();
+  const TimePoint begin = services.clock.Now();
   std::vector<Result<Outputs>> results = ComputeTogether(std::span(questions).first(members.size()));
-  const Duration took = clock.Now() - begin;
-  model.batches().For(members.size()).cost.Record(took);
+  const TimePoint end = services.clock.Now();
+  std::string fault;
+  bool computed = false;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    RungReport report = members[i]->Keep(std::move(results[i]), begin, took, members.size());
+    members[i]->NoteReturned();
+    computed = computed || results[i].has_value();
+    if (members[i]->IsFaultOfTheModel(results[i])) fault = results[i].error().message;
+  }
+  if (computed || !fault.empty()) {
+    model.batches().For(members.size()).cost.Record(end - begin);
+    Judge(services, model, {begin, end, members.size(), fault});
+  }
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    RungReport report = members[i]->Keep(std::move(results[i]), begin, end - begin);
     const LadderEvent event = report.event;
     members[i]->Handle(event, Source::kModel, std::move(report));
   }
@@ -205,25 +217,23 @@ void Request::LeavePool() {
 Request::RungReport Request::ComputeAndKeep() {
   const TimePoint begin = services_.clock.Now();
   Result<Outputs> outputs = Compute(question_);
-  const Duration took = services_.clock.Now() - begin;
-  return Keep(std::move(outputs), begin, took, 1);
+  const TimePoint end = services_.clock.Now();
+  NoteReturned();
+  const bool failed = IsFaultOfTheModel(outputs);
+  if (outputs.has_value() || failed) {
+    if (!failed) question_.model->cost().Record(end - begin);
+    Judge(services_, *question_.model, {begin, end, 1, failed ? outputs.error().message : ""});
+  }
+  return Keep(std::move(outputs), begin, end - begin);
 }
 
-Request::RungReport Request::Keep(Result<Outputs> outputs, TimePoint begin, Duration took, std::size_t together) {
+Request::RungReport Request::Keep(Result<Outputs> outputs, TimePoint begin, Duration took) {
   inference_ = took;
-  Judge(outputs, took, together);
   if (outputs.has_error()) {
     TakeLead().Land(outputs.error());
     return Missed(Source::kModel, outputs.error().message);
   }
-  CachedAnswer answer{std::move(outputs).value(), SubjectOf(*question_.model, question_.symbol)};
-  if (question_.about == Question::About::kTensors) {
-    answer.arrived = begin;
-  } else {
-    const StoredSnapshot& newest = question_.window.newest();
-    answer.as_of = {newest.book.sequence, AsOfTime(newest.book)};
-    answer.arrived = newest.arrived;
-  }
+  CachedAnswer answer = MakeAnswer(*question_.model, std::move(outputs).value(), begin);
   Keep(answer);
   TakeLead().Land(answer);
   RungReport report = Exact(Source::kModel, std::move(answer.outputs));
@@ -231,45 +241,65 @@ Request::RungReport Request::Keep(Result<Outputs> outputs, TimePoint begin, Dura
   return report;
 }
 
-void Request::Judge(const Result<Outputs>& outputs, Duration took, std::size_t together) {
-  const ServedModel& model = *question_.model;
-  const TimePoint now = services_.clock.Now();
-  const bool failed = outputs.has_error() && outputs.error().code == Code::kInternal;
-  services_.metrics.CountInference(model, took, failed);
-  if (run_state_.exchange(RunState::kReturned) == RunState::kHangs) model.health().OnReturned();
-  if (outputs.has_error() && !failed) return;  // of the question, or of how many run at once
+bool Request::IsFaultOfTheModel(const Result<Outputs>& outputs) const {
+  if (outputs.has_value()) return false;
+  if (outputs.error().code == Code::kInternal) return true;
+  // Whoever asks about numbers of his own may take ones that no model can compute with, at everybody's cost.
+  return outputs.error().code == Code::kOutOfRange && question_.about == Question::About::kState;
+}
+
+void Request::NoteReturned() {
+  if (run_state_.exchange(RunState::kReturned) == RunState::kHangs) question_.model->health().OnReturned();
+}
+
+void Request::Judge(RequestServices& services, const ServedModel& model, const ModelRun& run) {
+  const Duration took = run.end - run.begin;
+  services.metrics.CountInference(model, took, !run.fault.empty());
   bool opened = false;
-  if (failed) {
-    opened = model.health().OnFailure(now, outputs.error().message);
-  } else {
-    if (together == 1) model.cost().Record(took);
-    if (took > model.far_over() * static_cast<std::int64_t>(together))
-      opened = model.health().OnFailure(
-          now, "an inference took " + std::to_string(took / std::chrono::milliseconds(1)) + " ms");
-    else
-      model.health().OnSuccess(now);
-  }
-  if (opened && services_.on_notice)
-    services_.on_notice("model " + model.identity()->model + " is left alone for a while: " + model.health().Summary());
+  if (!run.fault.empty())
+    opened = model.health().OnFailure(run.begin, run.end, run.fault);
+  else if (took > model.far_over() * static_cast<std::int64_t>(run.questions))
+    opened = model.health().OnFailure(
+        run.begin, run.end, "an inference took " + std::to_string(took / std::chrono::milliseconds(1)) + " ms");
+  else
+    model.health().OnSuccess(run.begin, run.end);
+  if (opened && services.on_notice)
+    services.on_notice("model " + model.identity()->model + " is left alone for a while: " + model.health().Summary());
 }
 
 Request::RungReport Request::TryStudent() {
-  if (question_.student == nullptr || question_.student->health().open()) return Missed(Source::kStudent);
+  if (question_.student == nullptr) return Missed(Source::kStudent);
+  const ServedModel& student = *question_.student;
   const TimePoint begin = services_.clock.Now();
-  Result<Outputs> outputs = ComputeByStudent(question_, begin);
-  const bool failed = outputs.has_error() && outputs.error().code == Code::kInternal;
-  if (outputs.has_value() || failed) {
-    const TimePoint now = services_.clock.Now();
-    services_.metrics.CountInference(*question_.student, now - begin, failed);
-    if (failed) {
-      question_.student->health().OnFailure(now, outputs.error().message);
-    } else {
-      question_.student->cost().Record(now - begin);
-      question_.student->health().OnSuccess(now);
-    }
-  }
+  const Result<CacheKey> key = KeyForStudent(question_, services_.cache.keys(), begin);
+  if (key.has_error()) return Missed(Source::kStudent);
+  // Often many ask the same and are all out of time at once: one of them computes it for the others.
+  CachedAnswer answer;
+  if (services_.cache.GetMemory(*key, begin, answer))
+    return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
+  // It is quick: whoever may try whether it is well again does so here.
+  if (student.health().open() && !student.health().MayProbe(begin)) return Missed(Source::kStudent);
+  Result<Outputs> outputs = ComputeByStudent(question_);
+  const TimePoint end = services_.clock.Now();
+  const bool failed = IsFaultOfTheModel(outputs);
+  if (outputs.has_value()) student.cost().Record(end - begin);
+  if (outputs.has_value() || failed) Judge(services_, student, {begin, end, 1, failed ? outputs.error().message : ""});
   if (outputs.has_error()) return Missed(Source::kStudent);
-  return Fresh(Source::kStudent, std::move(outputs).value(), question_.student->identity());
+  answer = MakeAnswer(student, std::move(outputs).value(), begin);
+  services_.cache.PutMemory(*key, answer, student.manifest().cache_ttl);
+  return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
+}
+
+CachedAnswer Request::MakeAnswer(const ServedModel& by, Outputs outputs, TimePoint begin) const {
+  CachedAnswer answer{std::move(outputs), SubjectOf(by, question_.symbol)};
+  if (question_.about == Question::About::kTensors) {
+    answer.arrived = begin;
+  } else {
+    const StoredSnapshot& newest = question_.window.newest();
+    answer.as_of = {newest.book.sequence, AsOfTime(newest.book)};
+    answer.arrived = newest.arrived;
+  }
+  return answer;
 }
 
 }  // namespace punctual

@@ -21,12 +21,12 @@ bool ModelHealth::MayProbe(TimePoint now) {
   return true;
 }
 
-void ModelHealth::OnSuccess(TimePoint now) {
+void ModelHealth::OnSuccess(TimePoint began, TimePoint now) {
   if (!marked_.load(std::memory_order_relaxed)) return;
   MutexLock lock(mutex_);
   if (open()) {
-    // What began before it opened and took so long says nothing; whoever hangs still may take the next one along.
-    if (hanging_ > 0) return;
+    // What began before it opened says nothing; whoever hangs still may take the next one along.
+    if (began < failed_at_ || hanging_ > 0) return;
     score_ = kAfterProbe;
     closed_at_ = now;
     open_.store(false, std::memory_order_relaxed);
@@ -38,8 +38,10 @@ void ModelHealth::OnSuccess(TimePoint now) {
   marked_.store(false, std::memory_order_relaxed);
 }
 
-bool ModelHealth::OnFailure(TimePoint now, const std::string& why) {
+bool ModelHealth::OnFailure(TimePoint began, TimePoint now, const std::string& why) {
   MutexLock lock(mutex_);
+  if (began < failed_at_) return false;
+  failed_at_ = now;
   marked_.store(true, std::memory_order_relaxed);
   if (open()) {
     // A probe: the pauses grow.
@@ -55,6 +57,7 @@ bool ModelHealth::OnFailure(TimePoint now, const std::string& why) {
 bool ModelHealth::OnHung(TimePoint now) {
   MutexLock lock(mutex_);
   ++hanging_;
+  failed_at_ = now;
   marked_.store(true, std::memory_order_relaxed);
   return !open() && Open(now, "an inference hangs");
 }

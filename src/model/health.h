@@ -24,9 +24,11 @@ class ModelHealth {
   // the model hangs: each try might take another worker.
   bool MayProbe(TimePoint now);
 
-  void OnSuccess(TimePoint now);
-  // True: this one opened it.
-  bool OnFailure(TimePoint now, const std::string& why);
+  // What came of a run, which began at `began`.
+  void OnSuccess(TimePoint began, TimePoint now);
+  // True: this one opened it. What runs beside a run that fails, on other workers, often suffers from the same: it
+  // counts once.
+  bool OnFailure(TimePoint began, TimePoint now, const std::string& why);
   bool OnHung(TimePoint now);
   // The run that hung came back after all.
   void OnReturned();
@@ -44,6 +46,7 @@ class ModelHealth {
   Duration pause_ GUARDED_BY(mutex_) = kFirstPause;
   TimePoint probe_at_ GUARDED_BY(mutex_){};
   TimePoint closed_at_ GUARDED_BY(mutex_){};
+  TimePoint failed_at_ GUARDED_BY(mutex_){};  // when the last failure that counted was seen
   std::string why_ GUARDED_BY(mutex_);
 };
 

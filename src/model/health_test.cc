@@ -12,11 +12,11 @@ const TimePoint kNow{seconds(1000)};
 
 TEST(ModelHealthTest, OpensWhenFailuresComeThickAndSaysWhy) {
   ModelHealth health;
-  EXPECT_FALSE(health.OnFailure(kNow, "NaN"));
-  EXPECT_FALSE(health.OnFailure(kNow, "NaN"));
+  EXPECT_FALSE(health.OnFailure(kNow, kNow, "NaN"));
+  EXPECT_FALSE(health.OnFailure(kNow, kNow, "NaN"));
   EXPECT_FALSE(health.open());
   EXPECT_EQ(health.Summary(), "");
-  EXPECT_TRUE(health.OnFailure(kNow, "NaN again"));
+  EXPECT_TRUE(health.OnFailure(kNow, kNow, "NaN again"));
   EXPECT_TRUE(health.open());
   EXPECT_EQ(health.Summary(), "NaN again");
 }
@@ -24,8 +24,8 @@ TEST(ModelHealthTest, OpensWhenFailuresComeThickAndSaysWhy) {
 TEST(ModelHealthTest, AFailureNowAndThenDoesNotOpenIt) {
   ModelHealth health;
   for (int i = 0; i < 1000; ++i) {
-    EXPECT_FALSE(health.OnFailure(kNow, "now and then"));
-    for (int well = 0; well < 9; ++well) health.OnSuccess(kNow);
+    EXPECT_FALSE(health.OnFailure(kNow, kNow, "now and then"));
+    for (int well = 0; well < 9; ++well) health.OnSuccess(kNow, kNow);
   }
   EXPECT_FALSE(health.open());
 }
@@ -34,14 +34,14 @@ TEST(ModelHealthTest, EveryOtherFailingDoes) {
   ModelHealth health;
   bool opened = false;
   for (int i = 0; i < 10 && !opened; ++i) {
-    opened = health.OnFailure(kNow, "often");
-    if (!opened) health.OnSuccess(kNow);
+    opened = health.OnFailure(kNow, kNow, "often");
+    if (!opened) health.OnSuccess(kNow, kNow);
   }
   EXPECT_TRUE(opened);
 }
 
 void OpenIt(ModelHealth& health, TimePoint now) {
-  while (!health.OnFailure(now, "fails")) {
+  while (!health.OnFailure(now, now, "fails")) {
   }
 }
 
@@ -52,7 +52,7 @@ TEST(ModelHealthTest, OneProbeAPauseAndTheFirstThatIsWellClosesIt) {
   EXPECT_FALSE(health.MayProbe(kNow));
   EXPECT_TRUE(health.MayProbe(kNow + ModelHealth::kFirstPause));
   EXPECT_FALSE(health.MayProbe(kNow + ModelHealth::kFirstPause));
-  health.OnSuccess(kNow + seconds(1));
+  health.OnSuccess(kNow + seconds(1), kNow + seconds(1));
   EXPECT_FALSE(health.open());
   EXPECT_FALSE(health.MayProbe(kNow + seconds(100)));
 }
@@ -66,13 +66,13 @@ TEST(ModelHealthTest, PausesGrowToABoundAndAreShortAgainAfterAWhileOfHealth) {
     EXPECT_FALSE(health.MayProbe(now + pause - milliseconds(1)));
     now += pause;
     EXPECT_TRUE(health.MayProbe(now));
-    health.OnFailure(now, "still");
+    health.OnFailure(now, now, "still");
     pause = std::min(2 * pause, ModelHealth::kLongestPause);
   }
   EXPECT_EQ(pause, ModelHealth::kLongestPause);
   now += pause;
   ASSERT_TRUE(health.MayProbe(now));
-  health.OnSuccess(now);
+  health.OnSuccess(now, now);
   now += seconds(60);
   OpenIt(health, now);
   EXPECT_TRUE(health.MayProbe(now + ModelHealth::kFirstPause));
@@ -81,9 +81,23 @@ TEST(ModelHealthTest, PausesGrowToABoundAndAreShortAgainAfterAWhileOfHealth) {
 TEST(ModelHealthTest, OneThatWasJustClosedOpensAtTheNextFailure) {
   ModelHealth health;
   OpenIt(health, kNow);
-  health.OnSuccess(kNow + seconds(1));
+  health.OnSuccess(kNow + seconds(1), kNow + seconds(1));
   ASSERT_FALSE(health.open());
-  EXPECT_TRUE(health.OnFailure(kNow + seconds(1), "again"));
+  EXPECT_TRUE(health.OnFailure(kNow + seconds(1), kNow + seconds(1), "again"));
+}
+
+TEST(ModelHealthTest, RunsThatFailSideBySideAreOneFailure) {
+  ModelHealth health;
+  const TimePoint began = kNow - milliseconds(10);  // a stall of the machine, say, in which many were running
+  for (int run = 0; run < 10; ++run) EXPECT_FALSE(health.OnFailure(began, kNow, "far over its time"));
+  EXPECT_FALSE(health.open());
+  EXPECT_FALSE(health.OnFailure(kNow, kNow + milliseconds(1), "once more"));
+  EXPECT_TRUE(health.OnFailure(kNow + milliseconds(2), kNow + milliseconds(3), "and again"));
+  // Nor are those that began before it opened taken for probes: the pause stays as it is, and it stays open.
+  EXPECT_FALSE(health.OnFailure(kNow + milliseconds(2), kNow + milliseconds(4), "still"));
+  health.OnSuccess(kNow + milliseconds(2), kNow + milliseconds(4));
+  EXPECT_TRUE(health.open());
+  EXPECT_TRUE(health.MayProbe(kNow + milliseconds(3) + ModelHealth::kFirstPause));
 }
 
 TEST(ModelHealthTest, WhileARunHangsNothingIsTried) {
@@ -91,11 +105,11 @@ TEST(ModelHealthTest, WhileARunHangsNothingIsTried) {
   EXPECT_TRUE(health.OnHung(kNow));
   EXPECT_TRUE(health.open());
   EXPECT_FALSE(health.MayProbe(kNow + seconds(1000)));
-  health.OnSuccess(kNow + seconds(1));  // of one that ran beside it
+  health.OnSuccess(kNow + seconds(1), kNow + seconds(1));  // of one that ran beside it
   EXPECT_TRUE(health.open());
   health.OnReturned();
   EXPECT_TRUE(health.MayProbe(kNow + seconds(1000)));
-  health.OnSuccess(kNow + seconds(1001));
+  health.OnSuccess(kNow + seconds(1001), kNow + seconds(1001));
   EXPECT_FALSE(health.open());
 }
 

@@ -213,7 +213,7 @@ Result<Outputs> ServedModel::TakeOutputs(const MemberOutputs& from) const {
     const TensorSpec& spec = output_specs_[i];
     views[i] = {spec.name, spec.dtype, spec.shape, from[output_index_[i]]};
     if (!AllFinite(spec.dtype, views[i].bytes))
-      return Fail(Code::kInternal, "model " + identity_->model + ": output \"" + spec.name + "\" is not finite");
+      return Fail(Code::kOutOfRange, "model " + identity_->model + ": output \"" + spec.name + "\" is not finite");
   }
   return Outputs(views);
 }
