@@ -164,6 +164,8 @@ class Engine {
   EngineStats Stats() const;
   // Where a server above adds its own metrics, and where /metrics comes from.
   telemetry::Registry& metrics();
+  // A server above says that it refused a prediction before it came to the engine, with that code.
+  void RecordRefusal(Code code);
   // A server above says what sending an answer cost, from the callback until it was written.
   void RecordReplyCost(Duration cost);
 

@@ -31,7 +31,8 @@ class DeadlineTimer {
   DeadlineTimer(const DeadlineTimer&) = delete;
   DeadlineTimer& operator=(const DeadlineTimer&) = delete;
 
-  // A time that is over already means now. Targets that finish before their time are let go some time later, without a call.
+  // A time that is over already means now. Targets that finish before their time are let go some time later, without a
+  // call.
   void Add(TimePoint when, std::shared_ptr<TimerTarget> target);
 
  private:

@@ -161,7 +161,8 @@ class Engine::Impl {
       stopping_ = true;
     }
     housekeeping_wake_.NotifyAll();
-    if (housekeeping_.joinable()) housekeeping_.join();
+    for (std::thread* thread : {&housekeeping_, &reloading_})
+      if (thread->joinable()) thread->join();
     // Look-ups that are out come back as misses, while the pool and the timer are there to go on with.
     cache_->StopRedis();
     return pool_.Stop();
@@ -174,6 +175,8 @@ class Engine::Impl {
     AddGauges();
     WarmUp();
     housekeeping_ = std::thread([this] { KeepHouse(); });
+    // Compiling takes long: what hangs meanwhile is to be found all the same.
+    if (options_.reload_poll > Duration::zero()) reloading_ = std::thread([this] { PollRepository(); });
     return {};
   }
 
@@ -231,6 +234,7 @@ class Engine::Impl {
   Market& market() { return market_; }
   telemetry::Registry& registry() { return registry_; }
   ReplyReserve& reserve() { return reserve_; }
+  EngineMetrics& metrics() { return metrics_; }
 
  private:
   struct Admitted {
@@ -260,6 +264,9 @@ class Engine::Impl {
   void AddGauges();
   void NoteBrownOut();
   void KeepHouse();
+  void PollRepository();
+  // False: the engine stops.
+  bool SleepUntil(TimePoint when);
   void WarmUp();
   // SubjectOf(model).version of each model that answers.
   std::set<std::uint64_t> ServedVersions() const;
@@ -291,7 +298,7 @@ class Engine::Impl {
   Mutex housekeeping_mutex_;
   CondVar housekeeping_wake_;
   bool stopping_ GUARDED_BY(housekeeping_mutex_) = false;
-  std::thread housekeeping_;
+  std::thread housekeeping_, reloading_;
 };
 
 void Engine::Impl::AddGauges() {
@@ -313,33 +320,29 @@ void Engine::Impl::KeepHouse() {
   NameThisThread("housekeeping");
   int round = 0;
   CpuWatch cpu;
-  TimePoint next_update = Clock::Real().Now() + kHousekeeping;
-  TimePoint next_reload =
-      options_.reload_poll > Duration::zero() ? Clock::Real().Now() + options_.reload_poll : TimePoint::max();
-  for (;;) {
-    {
-      MutexLock lock(housekeeping_mutex_);
-      const TimePoint next = std::min(next_update, next_reload);
-      while (!stopping_ && Clock::Real().Now() < next) housekeeping_wake_.WaitUntil(housekeeping_mutex_, next);
-      if (stopping_) return;
-    }
+  for (TimePoint next = Clock::Real().Now() + kHousekeeping; SleepUntil(next);) {
     const TimePoint now = Clock::Real().Now();
-    if (now >= next_update) {
-      pool_.CheckHung(now);
-      for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
-        if (entry.served != nullptr) entry.served->UpdateCosts();
-      if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next_update)) NoteBrownOut();
-      if (++round % kSlowHousekeeping == 0) {
-        reserve_.Update();
-        popularity_.Age();
-      }
-      next_update = now + kHousekeeping;
+    pool_.CheckHung(now);
+    for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
+      if (entry.served != nullptr) entry.served->UpdateCosts();
+    if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next)) NoteBrownOut();
+    if (++round % kSlowHousekeeping == 0) {
+      reserve_.Update();
+      popularity_.Age();
     }
-    if (now >= next_reload) {
-      Reload();
-      next_reload = Clock::Real().Now() + options_.reload_poll;
-    }
+    next = now + kHousekeeping;
   }
+}
+
+void Engine::Impl::PollRepository() {
+  NameThisThread("reload");
+  while (SleepUntil(Clock::Real().Now() + options_.reload_poll)) Reload();
+}
+
+bool Engine::Impl::SleepUntil(TimePoint when) {
+  MutexLock lock(housekeeping_mutex_);
+  while (!stopping_ && Clock::Real().Now() < when) housekeeping_wake_.WaitUntil(housekeeping_mutex_, when);
+  return !stopping_;
 }
 
 void Engine::Impl::NoteBrownOut() {
@@ -499,6 +502,8 @@ void Engine::PurgeCacheAsync(const PurgeRequest& request, PurgeCallback callback
 std::vector<ModelStatus> Engine::Models() const { return impl_->Models(); }
 EngineStats Engine::Stats() const { return impl_->Stats(); }
 telemetry::Registry& Engine::metrics() { return impl_->registry(); }
+void Engine::RecordRefusal(Code code) { impl_->metrics().CountRefused(code); }
+
 void Engine::RecordReplyCost(Duration cost) { impl_->reserve().Record(cost); }
 
 }  // namespace punctual

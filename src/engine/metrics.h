@@ -31,7 +31,10 @@ class EngineMetrics {
   void CountAnswer(const Tier& tier, Source source, Duration elapsed, Duration budget);
   // How long an inference waited for a worker.
   void CountQueued(const Tier& tier, Duration queued) { tiers_[tier.index].queued->Record(queued); }
-  void CountUnanswered(const Tier& tier) { tiers_[tier.index].unanswered->Add(); }
+  void CountUnanswered(const Tier& tier, Duration elapsed, Duration budget) {
+    tiers_[tier.index].unanswered->Add();
+    if (elapsed > budget) tiers_[tier.index].late->Record(elapsed - budget);
+  }
   void CountRefused(Code code);
   // Besides CountRefused.
   void CountOverLimit(const Tier& tier, LimitOf limit) {

@@ -202,7 +202,7 @@ void Request::GiveUp() {
     MutexLock lock(mutex_);
     reason = reason_.empty() ? kNoTime : reason_;
   }
-  services_.metrics.CountUnanswered(tier_);
+  services_.metrics.CountUnanswered(tier_, services_.clock.Now() - times_.arrival, times_.budget);
   callback_(Fail(Code::kUnavailable, "no rung of the ladder of model " + question_.model->identity()->model +
                                          " had an answer in time: " + reason));
   callback_ = nullptr;

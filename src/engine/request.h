@@ -143,7 +143,7 @@ class Request final : public TimerTarget,
   struct ModelRun {
     TimePoint begin, end;
     std::size_t questions = 1;  // that it answered at once
-    std::string fault;  // what is wrong with the model; empty: nothing
+    std::string fault;          // what is wrong with the model; empty: nothing
   };
   // What a run says about the model's health.
   static void Judge(RequestServices& services, const ServedModel& model, const ModelRun& run);

@@ -78,8 +78,8 @@ class ServedModel {
   const Batches& batches() const { return batches_; }
 
   // Runs `fill` on a free session's inputs, computes, and takes the declared outputs. kResourceExhausted: no session is
-  // free (more threads at once than sessions); kInternal: the backend failed; kOutOfRange: an output is not finite; else
-  // fill's error. `Fill` is Result<void>(const MemberInputs&).
+  // free (more threads at once than sessions); kInternal: the backend failed; kOutOfRange: an output is not finite;
+  // else fill's error. `Fill` is Result<void>(const MemberInputs&).
   template <class Fill>
   Result<Outputs> Infer(Fill&& fill) const {
     const SessionPool::Lease lease(sessions_);

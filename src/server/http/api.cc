@@ -1,6 +1,5 @@
 #include "server/http/api.h"
 
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "server/http/answer_json.h"
@@ -41,6 +40,7 @@ void PredictNow(ServerState& state, JsonParser& parser, std::string& body, TimeP
                 Exchange& exchange) {
   auto request = ParsePredictRequest(parser, PaddedText::Of(body));
   if (request.has_error()) {
+    state.engine.RecordRefusal(request.error().code);
     exchange.Refuse(request.error());
     return exchange.Finish();
   }
@@ -127,9 +127,10 @@ Api::Order Api::Predict(const Request& request, Exchange& exchange) {
     return Order::kAny;
   }
   exchange.request_body.swap(request.body);
-  net::post(state_.aside, [state = &state_, at = &exchange, arrival = request.arrival, peer_left = request.peer_left] {
-    PredictNow(*state, AsideParser(), at->request_body, arrival, peer_left, *at);
-  });
+  state_.large_questions.Post(
+      [state = &state_, at = &exchange, arrival = request.arrival, peer_left = request.peer_left] {
+        PredictNow(*state, AsideParser(), at->request_body, arrival, peer_left, *at);
+      });
   return Order::kAlone;  // so that a connection holds one large body
 }
 
@@ -154,7 +155,7 @@ Api::Order Api::Market(const Request& request, std::string_view symbol_text, Exc
     return Done(exchange);
   }
   exchange.request_body.swap(request.body);
-  net::post(state_.aside, [state = &state_, at = &exchange, symbol = *std::move(symbol), lines] {
+  state_.aside.Post([state = &state_, at = &exchange, symbol = *std::move(symbol), lines] {
     PublishBooks(state->engine, AsideParser(), symbol, PaddedText::Of(at->request_body), lines, *at);
     at->Finish();
   });
@@ -210,7 +211,7 @@ Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exc
       exchange.body = R"({"status":"alive"})";
       return Done(exchange);
     }
-    net::post(state_.aside, [state = &state_, at = &exchange, answer = page.answer] {
+    state_.aside.Post([state = &state_, at = &exchange, answer = page.answer] {
       answer(*state, *at);
       at->Finish();
     });

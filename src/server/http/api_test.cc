@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <map>
 
 #include "server/http/server_under_test.h"
 
@@ -68,6 +69,7 @@ TEST_F(ApiTest, BadPredictRequestsNameTheFieldAndHaveTheirStatus) {
     const char* code;
     const char* message;
   };
+  std::map<std::string, std::uint64_t> refused;
   for (const Case& bad : {
            Case{"{", 400, "INVALID_ARGUMENT", "body: not JSON"},
            Case{"", 400, "INVALID_ARGUMENT", "body: is empty"},
@@ -88,7 +90,9 @@ TEST_F(ApiTest, BadPredictRequestsNameTheFieldAndHaveTheirStatus) {
     EXPECT_EQ(reply.status, bad.status) << bad.body << reply.body;
     EXPECT_THAT(reply.body, HasSubstr(std::string(R"("code":")") + bad.code + '"')) << bad.body;
     EXPECT_THAT(reply.body, HasSubstr(bad.message)) << bad.body;
+    ++refused[bad.code];
   }
+  EXPECT_EQ(engine_->Stats().errors, refused);
   EXPECT_EQ(Predict(R"({"user":"u2","symbol":"BTCUSDT"})").status, 200) << "and the next one is answered";
 }
 

@@ -32,8 +32,7 @@ std::string TooManyConnections(const std::string& which) {
 
 class HttpServer::Impl {
  public:
-  Impl(Engine& engine, const ServerOptions& options)
-      : state_(engine, options), aside_work_(state_.aside.get_executor()) {
+  Impl(Engine& engine, const ServerOptions& options) : state_(engine, options) {
     const int count = options.io_threads > 0 ? options.io_threads : UsableCores();
     const Duration spin = SpinOf(count);
     for (int i = 0; i < count; ++i) threads_.push_back(std::make_unique<IoThread>(state_, i, spin));
@@ -51,17 +50,16 @@ class HttpServer::Impl {
       listeners_.push_back(std::move(local));
     }
     for (const auto& listener : listeners_) listener->Start([this](int fd, int family) { Deal(fd, family); });
-    aside_ = std::thread([this] {
-      NameThisThread("http-aside");
-      state_.aside.run();
-    });
+    state_.large_questions.Start("http-large");
+    state_.aside.Start("http-aside");
+    started_ = true;
     for (const auto& thread : threads_) thread->Start();
     return {};
   }
 
   void Shutdown() {
     if (state_.stopping.exchange(true)) return;
-    if (!aside_.joinable()) return;  // never started
+    if (!started_) return;
     const TimePoint until = std::chrono::steady_clock::now() + state_.options.shutdown_timeout;
     net::post(threads_.front()->context(), [this] {
       for (const auto& listener : listeners_) listener->Close();
@@ -72,8 +70,8 @@ class HttpServer::Impl {
     for (const auto& thread : threads_) thread->CloseAll();
     // The engine answers by the deadlines, so this ends soon.
     while (InFlight() > 0) std::this_thread::sleep_for(kShutdownPoll);
-    aside_work_.reset();
-    aside_.join();
+    state_.large_questions.Stop();
+    state_.aside.Stop();
     for (const auto& thread : threads_) thread->Stop();
   }
 
@@ -112,14 +110,13 @@ class HttpServer::Impl {
   }
 
   ServerState state_;
-  net::executor_work_guard<net::io_context::executor_type> aside_work_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on the first thread's context
   std::size_t next_ = 0;
   const std::string too_many_ = TooManyConnections("max_connections are open now");
   const std::string too_many_of_address_ =
       TooManyConnections("max_connections_per_address are open now from your address");
-  std::thread aside_;
+  bool started_ = false;
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

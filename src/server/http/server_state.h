@@ -2,11 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <memory>
 
 #include "punctual/engine.h"
+#include "server/http/aside_thread.h"
 #include "server/http/peer_places.h"
 #include "server/server_options.h"
 #include "telemetry/registry.h"
@@ -34,8 +33,9 @@ struct ServerState {
   // Shared with the metrics, which outlive the server.
   std::shared_ptr<std::atomic<int>> connections = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<SpinCounts> spins = std::make_shared<SpinCounts>();
-  // Runs on one thread of its own: what would hold up an io thread (large bodies, statistics).
-  net::io_context aside{1};
+  // What would hold up an io thread: large bodies of questions, which have a deadline, and apart from them what has
+  // none (large feeds, statistics).
+  AsideThread large_questions, aside;
 
   telemetry::Counter& responses_ok;         // 2xx
   telemetry::Counter& responses_refused;    // 4xx
