@@ -59,6 +59,7 @@ struct EngineOptions {
   std::vector<UserOptions> users;
   int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
   std::vector<int> worker_cores;   // worker i runs on worker_cores[i % size] alone; empty: wherever the system likes
+  std::size_t largest_batch = 8;   // questions that a worker may compute at once where that pays, 1 to 8
   int worker_nice = 0;             // of the workers, 0 to 19: how far they come after threads that answer
   std::size_t queue_limit = 4096;  // inferences of each tier waiting for a worker; beyond: the next rung
   int spare_workers = 2;           // threads that may take the place of workers whose inference hangs

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "model/batches.h"
 #include "punctual/prediction.h"
 
 namespace punctual {
@@ -48,7 +49,7 @@ inline constexpr std::size_t kBackgroundTier = std::numeric_limits<std::size_t>:
 
 // What 1, 2, 3.. jobs of a group take when they are run as one.
 struct BatchCosts {
-  static constexpr std::size_t kMost = 8;
+  static constexpr std::size_t kMost = Batches::kMost;
   std::array<Duration, kMost> expected{};  // of i + 1 jobs together
   std::size_t most = 1;                    // so many at once at most
 };

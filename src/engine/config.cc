@@ -7,6 +7,7 @@
 
 #include "base/config_file.h"
 #include "cache/redis/redis_options.h"
+#include "model/batches.h"
 #include "punctual/engine.h"
 #include "users/directory.h"
 
@@ -161,6 +162,7 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
       options.worker_cores.push_back(static_cast<int>(core));
     }
     ReadSize(*engine, "queue_limit", options.queue_limit, 1, 1'000'000);
+    ReadSize(*engine, "largest_batch", options.largest_batch, 1, Batches::kMost);
     std::int64_t nice = options.worker_nice;
     engine->Get("worker_nice", nice, 0, 19);
     options.worker_nice = static_cast<int>(nice);

@@ -47,6 +47,7 @@ style = "swing"
 [engine]
 workers = 3
 queue_limit = 9
+largest_batch = 4
 inline_threads = 2
 reply_reserve_ms = 0.3
 [market]
@@ -72,6 +73,7 @@ bytes = 2000000
   EXPECT_EQ(options->styles.at("swing"), "deeplob");
   EXPECT_EQ(options->workers, 3);
   EXPECT_EQ(options->queue_limit, 9u);
+  EXPECT_EQ(options->largest_batch, 4u);
   EXPECT_EQ(options->inline_threads, 2u);
   EXPECT_EQ(options->reply_reserve, std::chrono::microseconds(300));
   EXPECT_EQ(options->market_symbols, 5u);

@@ -83,6 +83,7 @@ LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   load.caller_sessions = options.inline_threads;
   load.inline_below = pool.MeasureHandOver();
   load.longest_window = options.market_history;
+  load.largest_batch = options.largest_batch;
   return load;
 }
 
@@ -451,6 +452,8 @@ Result<Engine> Engine::Open(EngineOptions options) {
   if (options.market_symbols < 1) return Fail(Code::kInvalidArgument, "market.symbols: must be above 0");
   if (options.workers < 0 || options.workers > 1024)
     return Fail(Code::kInvalidArgument, "engine.workers: must be from 0 to 1024");
+  if (options.largest_batch < 1 || options.largest_batch > BatchCosts::kMost)
+    return Fail(Code::kInvalidArgument, "engine.largest_batch: must be from 1 to " + std::to_string(BatchCosts::kMost));
   if (options.queue_limit < 1) return Fail(Code::kInvalidArgument, "engine.queue_limit: must be above 0");
   for (const int core : options.worker_cores)
     if (!MayUseCore(core))

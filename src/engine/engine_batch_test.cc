@@ -17,6 +17,7 @@ class EngineBatchTest : public EngineTest {
     gate_.AllowBatches();
     repository_.AddModel("m", "1", "backend = \"gated\"\nladder = [\"model\"]\n", test::SquareModel(2));
     options_.workers = 1;
+    options_.largest_batch = 8;
   }
   // Holds the only worker until the gate opens.
   std::future<Result<Prediction>> Occupy(Engine& engine) {

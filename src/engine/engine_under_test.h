@@ -41,6 +41,7 @@ class EngineTest : public ::testing::Test {
     options_.styles = {{"day", "m"}};
     options_.users = {{"u1", "premium", "day"}, {"u2", "patient", "day"}};
     options_.workers = 2;
+    options_.largest_batch = 1;                      // trying takes time
     options_.brown_out = false;                      // tests run on machines that are busy with tests
     options_.hung_after = std::chrono::minutes(10);  // and the gated backend holds inferences for as long as it likes
   }

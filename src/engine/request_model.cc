@@ -78,7 +78,7 @@ Job Request::JobFor(std::size_t tier) {
     job.batch.most = batches.most();
     job.batch.expected[0] = job.expected;
     for (std::size_t count = 2; count <= batches.most(); ++count)
-      job.batch.expected[count - 1] = batches.For(count).cost.typical();
+      job.batch.expected[count - 1] = batches.cost().typical();
   }
   return job;
 }
@@ -179,7 +179,7 @@ void Request::RunTogether(std::span<Request* const> members) {
     if (members[i]->IsFaultOfTheModel(results[i])) fault = results[i].error().message;
   }
   if (computed || !fault.empty()) {
-    model.batches().For(members.size()).cost.Record(end - begin);
+    model.batches().cost().Record(end - begin);
     Judge(services, model, {begin, end, members.size(), fault});
   }
   for (std::size_t i = 0; i < members.size(); ++i) {

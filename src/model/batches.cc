@@ -10,7 +10,7 @@ namespace punctual {
 
 namespace {
 
-constexpr std::array<std::size_t, 3> kSizes = {2, 4, 8};
+constexpr std::array<std::size_t, 2> kSizes = {4, Batches::kMost};
 // Of the time that a question takes alone, what it may take in a batch; and in a larger batch, of what it takes in a
 // smaller one.
 constexpr double kWorthwhile = 0.8;
@@ -71,31 +71,24 @@ std::pair<Histogram, Histogram> Measure(Session& single, Session& batch) {
 
 }  // namespace
 
-void Batches::Find(CompiledModel& compiled, Session& single, std::size_t sessions) {
-  const Signature& signature = compiled.signature();
+void Batches::Find(CompiledModel& compiled, Session& single, std::size_t largest, std::size_t sessions) {
   double least = kWorthwhile;
   for (const std::size_t size : kSizes) {
-    auto candidate = std::make_unique<Size>();
-    candidate->size = size;
-    if (candidate->sessions.Add(compiled, size).has_error()) return;
-    if (!HasEqualAnswers(signature, candidate->sessions.first(), size, single)) return;
-    const auto [alone, together] = Measure(single, candidate->sessions.first());
+    if (size > largest) break;
+    SessionPool candidate;
+    if (candidate.Add(compiled, size).has_error()) break;
+    if (!HasEqualAnswers(compiled.signature(), candidate.first(), size, single)) break;
+    const auto [alone, together] = Measure(single, candidate.first());
     const auto quick = [](const Histogram& took) { return static_cast<double>(took.Quantile(0.25).count()); };
-    if (together.Quantile(0.25) > kLongest) return;
     const double share = quick(together) / (quick(alone) * static_cast<double>(size));
-    if (!(share <= least)) continue;
+    if (together.Quantile(0.25) > kLongest || !(share <= least)) break;
     least = share * kMuchBetter;
-    while (candidate->sessions.size() < sessions)
-      if (candidate->sessions.Add(compiled, size).has_error()) return;
-    candidate->cost.Seed(together);
-    sizes_.push_back(std::move(candidate));
+    most_ = size;
+    sessions_ = std::move(candidate);
+    cost_->Seed(together);
   }
-}
-
-Batches::Size& Batches::For(std::size_t count) const {
-  for (const auto& size : sizes_)
-    if (size->size >= count) return *size;
-  return *sizes_.back();
+  while (most_ > 1 && sessions_.size() < sessions)
+    if (sessions_.Add(compiled, most_).has_error()) return;
 }
 
 }  // namespace punctual

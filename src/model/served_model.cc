@@ -157,7 +157,7 @@ Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
   cheap_ = quick_ && p99 < inline_below_;
   const std::size_t sessions = options.pool_sessions + (quick_ ? options.caller_sessions : 0);
   // What runs where it is asked for never waits in a queue for company.
-  if (!cheap_) batches_.Find(*compiled_, sessions_.first(), options.pool_sessions);
+  if (!cheap_) batches_.Find(*compiled_, sessions_.first(), options.largest_batch, options.pool_sessions);
   while (sessions_.size() < sessions) PUNCTUAL_TRY(sessions_.Add(*compiled_, 1));
   return {};
 }

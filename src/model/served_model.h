@@ -29,6 +29,7 @@ struct LoadOptions {
   std::size_t caller_sessions = 0;   // and besides on callers' own threads, for models up to kQuick
   Duration inline_below{};           // an inference that takes less runs where it is asked for
   std::size_t longest_window = 128;  // snapshots that the market keeps
+  std::size_t largest_batch = 1;     // questions that the pool may compute at once, where that pays
 };
 
 // The files of one version, read once: what is digested is what runs.
@@ -64,7 +65,7 @@ class ServedModel {
   // As InferenceCost::Update, also of the batches.
   void UpdateCosts() const {
     cost_->Update();
-    for (const auto& batch : batches_.sizes()) batch->cost.Update();
+    batches_.cost().Update();
   }
   ModelHealth& health() const { return *health_; }
   // Far over what it should take, as at load: that is a fault.
@@ -93,17 +94,17 @@ class ServedModel {
   // Result<void>(std::size_t question, const MemberInputs&).
   template <class Fill>
   std::vector<Result<Outputs>> InferBatch(std::size_t count, Fill&& fill) const {
-    const Batches::Size& batch = batches_.For(count);
-    const SessionPool::Lease lease(batch.sessions);
+    const std::size_t size = batches_.most();
+    const SessionPool::Lease lease(batches_.sessions());
     Session* const session = lease.session();
     if (session == nullptr) return {count, NoFreeSession()};
     std::vector<Result<Outputs>> results;
     std::vector<Result<void>> filled;
-    for (std::size_t i = 0; i < count; ++i) filled.push_back(fill(i, MemberInputs(*session, i, batch.size)));
+    for (std::size_t i = 0; i < count; ++i) filled.push_back(fill(i, MemberInputs(*session, i, size)));
     if (const Result<void> ran = session->Run(); ran.has_error()) return {count, ran.error()};
     for (std::size_t i = 0; i < count; ++i)
       results.push_back(filled[i].has_error() ? Result<Outputs>(filled[i].error())
-                                              : TakeOutputs(MemberOutputs(*session, i, batch.size)));
+                                              : TakeOutputs(MemberOutputs(*session, i, size)));
     return results;
   }
   // Copies tensors in the order of inputs(). REQUIRES: each has the bytes of its input.

@@ -131,9 +131,10 @@ TEST(RedisCacheTest, TheCallersTimeCountsBeforeTheLayersOwn) {
   options.timeout = 60s;
   auto cache = OpenAndWait(options);
   server.Stop();
-  const Answer answer = Ask(*cache, 1, kSubject, std::chrono::steady_clock::now() + 20ms);
+  const auto until = std::chrono::steady_clock::now() + 20ms;
+  const Answer answer = Ask(*cache, 1, kSubject, until);
   EXPECT_EQ(answer.result, RedisLookUp::kTimeout);
-  EXPECT_GE(answer.took, 20ms);
+  EXPECT_GE(std::chrono::steady_clock::now(), until);
   EXPECT_LT(answer.took, 10s);
   server.Continue();
   EXPECT_TRUE(WaitFor([&] { return cache->Stats().late == 1; })) << "the reply comes, and is ignored";
