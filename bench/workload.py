@@ -32,7 +32,8 @@ SEEDS = itertools.count(1)  # another market each time: what is cached of one is
 
 
 def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvino") -> None:
-    """The model and its student, with a signal for each symbol of the feed. An empty ladder: all that there are."""
+    """The model, which `backend` computes, and its student, with a signal for each symbol of the feed. An empty ladder: all that
+    there are."""
     def head(rungs: list[str]) -> str:
         return f"ladder = {json.dumps(rungs)}\n" if rungs else ""
 
@@ -40,8 +41,9 @@ def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvin
     copy_models(folder, [MODEL, STUDENT],
                 {MODEL: student + head(ladder), STUDENT: head([rung for rung in ladder if rung != "student"])})
     for name in (MODEL, STUDENT):
-        manifest = folder / name / "model.toml"
-        manifest.write_text(manifest.read_text().replace('backend = "openvino"', f'backend = "{backend}"'))
+        if name == MODEL:
+            manifest = folder / name / "model.toml"
+            manifest.write_text(manifest.read_text().replace('backend = "openvino"', f'backend = "{backend}"'))
         signals = folder / name / "1" / "signals.csv"
         lines = signals.read_text().splitlines()
         any_symbol = next(line for line in lines if line.startswith("SIM1,")).split(",", 1)[1]

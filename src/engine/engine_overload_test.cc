@@ -77,6 +77,32 @@ TEST_F(EngineOverloadTest, AStudentNeedsFewerBooksThanItsModel) {
   EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
 }
 
+TEST_F(EngineOverloadTest, AStudentThatHasBecomeSlowIsNotWaitedForUntilItIsQuickAgain) {
+  using std::chrono::milliseconds;
+  gate_.SetPace(milliseconds(0));
+  repository_.AddModel("s", "1", test::ImbalanceManifest(2, "backend = \"gated\"\nmax_age_ms = 600000\n"),
+                       test::LinearModel(2, 3, 2));
+  // The model itself never has the books it needs.
+  repository_.AddModel("m", "1",
+                       "student = \"s\"\nmax_age_ms = 600000\nladder = [\"model\", \"student\"]\n[features]\n"
+                       "input = \"book\"\nwindow = 2\nlevels = 2\ncolumns = [\"imbalance_1\"]\n",
+                       test::LinearModel(2, 3));
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].error << engine.Models()[0].student_error;
+  std::uint64_t symbol = 0;
+  const auto answers = [&] {
+    const std::string name = "S" + std::to_string(symbol++ % 1000);
+    engine.Publish(name,
+                   Book(symbol, static_cast<double>(symbol)));  // asked for the first time, so that it is computed
+    return engine.Predict(Of(name, "u1")).has_value();
+  };
+  ASSERT_TRUE(Eventually(answers));
+  gate_.SetPace(milliseconds(30));
+  EXPECT_TRUE(Eventually([&] { return !answers(); }));
+  gate_.SetPace(milliseconds(0));
+  EXPECT_TRUE(Eventually(answers));
+}
+
 TEST_F(EngineOverloadTest, AStudentThatDoesNotFitIsReportedAndTheModelServes) {
   AddLinear("1", 1, "student = \"nobody\"\n");
   {

@@ -18,8 +18,14 @@ bool IsDegraded(Source source) {
          source == Source::kSemantic;
 }
 
-Duration StudentTakes(const Question& question) {
-  return question.student == nullptr ? Duration::zero() : question.student->cost().high() + kStudentMargin;
+// Of a budget, what is kept for a student at most. One that takes longer lately than it did at load is not begun: it
+// would hold up the thread that it runs on, and keeping its time would leave none for the model.
+constexpr int kStudentPart = 4;
+
+Duration StudentTakes(const Question& question, Duration budget) {
+  if (question.student == nullptr) return Duration::zero();
+  const Duration takes = question.student->cost().high() + kStudentMargin;
+  return takes <= budget / kStudentPart ? takes : Duration::zero();
 }
 
 // What is asked about: the symbol of a model, or its tensors.
@@ -41,7 +47,7 @@ Request::Request(RequestServices& services, const Tier& tier, Question question,
       tier_(tier),
       question_(std::move(question)),
       times_(times),
-      student_takes_(StudentTakes(question_)),
+      student_takes_(StudentTakes(question_, times.budget)),
       leave_by_(times.answer_by - student_takes_),
       trace_(trace),
       about_hash_(HashOf(question_)),

@@ -170,7 +170,7 @@ class Request final : public TimerTarget,
   const Tier& tier_;
   const Question question_;
   const RequestTimes times_;
-  const Duration student_takes_;  // zero: there is none
+  const Duration student_takes_;  // zero: there is none that is quick enough
   const TimePoint leave_by_;      // answer-by, less what the student takes
   const std::uint64_t trace_;
   const std::uint64_t about_hash_;  // for the popularity of what is asked

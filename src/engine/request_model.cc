@@ -12,6 +12,22 @@ constexpr const char* kQueueFull = "the queue of the worker pool is full";
 constexpr const char* kDisplaced = "more users asked for something else";
 constexpr const char* kHangs = "the inference takes far longer than it should";
 
+// Runs a student that has become too slow to be begun, on a worker: nothing else would tell when it is quick again.
+class StudentTrial final : public PoolTask {
+ public:
+  explicit StudentTrial(const Question& question) : question_(question) {}
+
+  void Run(std::span<const std::shared_ptr<PoolTask>>) override {
+    const TimePoint begin = std::chrono::steady_clock::now();
+    if (ComputeByStudent(question_).has_value())
+      question_.student->cost().Record(std::chrono::steady_clock::now() - begin);
+  }
+  void Drop(DropReason) override {}
+
+ private:
+  const Question question_;
+};
+
 }  // namespace
 
 Request::RungReport Request::TryCoalesced() {
@@ -277,6 +293,19 @@ Request::RungReport Request::TryStudent() {
   CachedAnswer answer;
   if (services_.cache.GetMemory(*key, begin, answer))
     return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
+  if (student_takes_ == Duration::zero()) {
+    if (student.cost().IsOld(begin)) {
+      Job job;
+      job.task = std::make_shared<StudentTrial>(question_);
+      job.tier = tier_.index;
+      job.deadline = leave_by_;
+      job.expected = student.cost().typical();
+      job.likely_max = student.cost().high();
+      job.keep_if_late = true;
+      services_.pool.Submit(std::move(job), begin);
+    }
+    return Missed(Source::kStudent);
+  }
   // It is quick: whoever may try whether it is well again does so here.
   if (student.health().open() && !student.health().MayProbe(begin)) return Missed(Source::kStudent);
   Result<Outputs> outputs = ComputeByStudent(question_);
