@@ -17,7 +17,8 @@ class ModelHealth {
  public:
   static constexpr double kOpenAt = 3;  // of a score: a failure adds 1, a success takes a tenth away
   static constexpr Duration kFirstPause = std::chrono::milliseconds(500);
-  static constexpr Duration kLongestPause = std::chrono::seconds(30);
+  // Trying costs one inference and delays nobody, so it is done often enough that a model that is well again soon serves.
+  static constexpr Duration kLongestPause = std::chrono::seconds(2);
 
   bool open() const { return open_.load(std::memory_order_relaxed); }
   // Open, and the pause is over: true for one caller a pause, who tries and tells what came of it. Never while a run of
