@@ -60,7 +60,7 @@ struct EngineOptions {
   int workers = 0;                 // threads of the worker pool; 0: the cores this process may use
   std::vector<int> worker_cores;   // worker i runs on worker_cores[i % size] alone; empty: wherever the system likes
   std::size_t largest_batch = 8;   // questions that a worker may compute at once where that pays, 1 to 8
-  int worker_nice = 0;             // of the workers, 0 to 19: how far they come after threads that answer
+  int worker_nice = 10;            // of the workers, 0 to 19: how far they come after threads that answer
   std::size_t queue_limit = 4096;  // inferences of each tier waiting for a worker; beyond: the next rung
   int spare_workers = 2;           // threads that may take the place of workers whose inference hangs
   bool brown_out = true;           // whether what is optional is turned off while CPU is short (answer/brown_out.h)
@@ -126,7 +126,7 @@ struct EngineStats {
   CacheStats cache;
   std::uint64_t snapshots = 0, symbols = 0;
   std::uint64_t queued = 0, workers = 0;
-  double reply_cost_p999_us = 0;
+  double reply_cost_p9999_us = 0;
 };
 
 class Engine {

@@ -2,16 +2,16 @@
 
 namespace punctual {
 
-Duration ReplyReserve::Recent::P999(const telemetry::DurationHistogram& all) {
+Duration ReplyReserve::Recent::P9999(const telemetry::DurationHistogram& all) {
   const Histogram now = all.Snapshot();
-  const Duration p999 = now.Since(before).Quantile(0.999);
+  const Duration p9999 = now.Since(before).Quantile(0.9999);
   before = last;
   last = now;
-  return p999;
+  return p9999;
 }
 
 void ReplyReserve::Update() {
-  p999_.store(recent_costs_.P999(costs_) + recent_lateness_.P999(lateness_), std::memory_order_relaxed);
+  p9999_.store(recent_costs_.P9999(costs_) + recent_lateness_.P9999(lateness_), std::memory_order_relaxed);
 }
 
 }  // namespace punctual

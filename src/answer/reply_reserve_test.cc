@@ -26,7 +26,7 @@ TEST(ReplyReserveTest, ForgetsABadMoment) {
   ReplyReserve reserve(microseconds(200), costs, lateness);
   for (int i = 0; i < 100; ++i) reserve.Record(milliseconds(3));
   reserve.Update();
-  EXPECT_GT(reserve.p999(), milliseconds(2));
+  EXPECT_GT(reserve.p9999(), milliseconds(2));
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 100; ++i) reserve.Record(microseconds(10));
     reserve.Update();

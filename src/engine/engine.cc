@@ -313,8 +313,8 @@ void Engine::Impl::AddGauges() {
                        [this] { return static_cast<double>(market_.snapshot_count()); });
   registry_.AddGauge("punctual_market_symbols", "Symbols that have a state", {},
                      [this] { return static_cast<double>(market_.Symbols().size()); });
-  registry_.AddGauge("punctual_reply_reserve_seconds", "p99.9 of what replying cost lately", {},
-                     [this] { return static_cast<double>(reserve_.p999().count()) / 1e9; });
+  registry_.AddGauge("punctual_reply_reserve_seconds", "p99.99 of what replying cost lately", {},
+                     [this] { return static_cast<double>(reserve_.p9999().count()) / 1e9; });
 }
 
 void Engine::Impl::KeepHouse() {
@@ -429,7 +429,7 @@ EngineStats Engine::Impl::Stats() const {
   stats.symbols = market_.Symbols().size();
   stats.queued = pool_.queued();
   stats.workers = static_cast<std::uint64_t>(pool_.workers());
-  stats.reply_cost_p999_us = Microseconds(reserve_.p999());
+  stats.reply_cost_p9999_us = Microseconds(reserve_.p9999());
   return stats;
 }
 

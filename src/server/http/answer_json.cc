@@ -327,7 +327,7 @@ void AppendStats(std::string& out, const EngineStats& stats) {
   AppendField(out, "threads", stats.workers);
   AppendField(out, "queued", stats.queued);
   out += '}';
-  AppendField(out, "reply_cost_p999_us", stats.reply_cost_p999_us);
+  AppendField(out, "reply_cost_p9999_us", stats.reply_cost_p9999_us);
   out += '}';
 }
 
