@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--fault", action="append", choices=chaos_faults.FAULTS, help="this one alone; may be repeated")
     args = parser.parse_args()
 
-    build("punctual", "faulty_server", "echo_server")
+    build("punctual", "faulty_server", "echo_server", "make_model")
     found: dict[str, list[Outcome]] = {}
     noise: list[dict] = []
     crashes = 0

@@ -18,7 +18,7 @@ import time
 import numpy
 import workload
 from machine import ROOT
-from servers import PROGRAM, Bench, Server, load_command
+from servers import PROGRAM, Bench, Server, load, load_command
 
 sys.path.append(str(ROOT / "models" / "training"))
 
@@ -160,14 +160,25 @@ def run(bench: Bench, server: Server, recorded: list[Book], model: str, rate: fl
     return asked
 
 
-def measure(bench: Bench, data: pathlib.Path, capacity: float, seconds: float) -> list[tuple[str, float, str, str]]:
+def capacity_of(bench: Bench, models: str) -> float:
+    """Of the trained model, as bench/overload.py has it, but quickly."""
+    server = workload.serve(bench, "capacity", models)
+    with workload.feeding(bench, server):
+        found = workload.capacity(lambda rate: load(bench, server, rate, 2, options=workload.load_options(bench, round(rate))), 1.6)
+    bench.stop(server.process)
+    return found
+
+
+def measure(bench: Bench, data: pathlib.Path, seconds: float) -> list[tuple[str, float, str, str]]:
     if not data.exists():
         print(f"\neffective accuracy: left out, there are no recordings in {data}")
         return []
-    print("\nof all asked about recorded books, under twice the capacity:", flush=True)
     recorded = books(bench, data)
     for models, ladder, _ in WAYS.values():
-        workload.make_models(bench.work / models, ladder)
+        workload.make_models(bench.work / models, ladder, trained=True)
+    print("\nthe capacity of the trained model, roughly:", flush=True)
+    capacity = capacity_of(bench, WAYS["punctual"][0])
+    print("\nof all asked about recorded books, under twice the capacity:", flush=True)
     listed = []
     for way, (models, _, model) in WAYS.items():
         server = workload.serve(bench, f"accuracy-{way}", models)

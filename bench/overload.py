@@ -1,6 +1,6 @@
 """More requests than the model can answer: what comes in time, from which rung, and how late the rest is.
 
-1,000 users of three tiers (10 / 30 / 60 %, 15 / 25 / 50 ms) ask a DeepLOB about 200 symbols that tick 20 times a second;
+1,000 users of three tiers (10 / 30 / 60 %, 15 / 25 / 50 ms) ask a DeepLOB of the paper's size about 200 symbols that tick 20 times a second;
 no answer is cached, so that what is offered is what the model is asked. The capacity is the highest rate of answers in
 time that the model itself computes. Then 0.5, 1, 2 and 5 times that is offered: to Punctual, to the straightforward server
 in Node (the same model file and absolute rates; its requests carry tensors, and its budget is 15 ms), and to a bare echo
@@ -61,13 +61,13 @@ def main() -> None:
     parser.add_argument("--accuracy-seconds", type=float, default=20, help="of each way to answer recorded books (20); 0: not")
     args = parser.parse_args()
 
-    build("punctual", "echo_server")
+    build("punctual", "echo_server", "make_model")
     found: dict[tuple[str, float], list[dict]] = {}
     with Bench("overload") as bench:
         workload.make_models(bench.work / "models", workload.LADDER)
         punctual = workload.serve(bench, "punctual", "models")
         echo = start_echo(bench, [])
-        node = start_node(bench, args.peer, workload.model_file(), workload.SHAPE)
+        node = start_node(bench, args.peer, workload.model_file(bench.work / "models"), workload.SHAPE)
         print("the capacity of the model:", flush=True)
         with workload.feeding(bench, punctual):
             capacity = workload.capacity(lambda rate: ask(bench, punctual, rate, args.seconds / 2), 1.3)
@@ -82,7 +82,7 @@ def main() -> None:
                 slo = measure(bench, server, times * capacity, args.seconds)
                 found.setdefault((server.name, times), []).append(slo)
                 line(server.name, times, times * capacity, capacity, slo)
-        accuracy = effective_accuracy.measure(bench, args.data, capacity, args.accuracy_seconds) if args.accuracy_seconds > 0 else []
+        accuracy = effective_accuracy.measure(bench, args.data, args.accuracy_seconds) if args.accuracy_seconds > 0 else []
     listed = [("capacity_rps", capacity, "1/s", "higher")]
     if node_capacity is not None:
         listed += [("node_capacity_rps", node_capacity, "1/s", "lower"),
