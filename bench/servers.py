@@ -206,4 +206,16 @@ def load(bench: Bench, server: Server, rate: float, seconds: float, warmup: floa
         sys.exit(f"bench: the generator failed against {server.name}:\n{result.stdout}{result.stderr}")
     slo = load_report(bench, "report")
     slo["server_cpu_us"] = (server.cpu_seconds() - cpu) / max(1, rate * (seconds + warmup)) * 1e6
+    rest(server)
     return slo
+
+
+def rest(server: Server, patience_s: float = 60) -> None:
+    """Until it has worked off what it was left with: a server whose queue has no bound goes on for long after it was asked, and
+    what is measured next would pay for that."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        before = server.cpu_seconds()
+        time.sleep(0.2)
+        if server.cpu_seconds() - before < 0.5 * 0.2:
+            return
