@@ -12,11 +12,11 @@
 #include <string>
 
 #include "answer/brown_out.h"
-#include "answer/deadline_timer.h"
 #include "answer/ladder.h"
 #include "answer/last_known_good.h"
 #include "answer/popularity.h"
-#include "answer/worker_pool.h"
+#include "answer/task_pool.h"
+#include "answer/timer.h"
 #include "cache/single_flight.h"
 #include "cache/tiered_cache.h"
 #include "engine/metrics.h"
@@ -29,8 +29,8 @@ struct RequestServices {
   const Clock& clock;
   TieredCache& cache;
   SingleFlight& flights;
-  WorkerPool& pool;
-  DeadlineTimer& timer;
+  TaskPool& pool;
+  Timer& timer;
   LastKnownGood& known_good;
   Popularity& popularity;
   const BrownOut& brown_out;
