@@ -87,7 +87,8 @@ class Request final : public TimerTarget,
     std::string reason;
   };
 
-  void Handle(LadderEvent event, Source rung, RungReport report);
+  // False: the event changed nothing.
+  bool Handle(LadderEvent event, Source rung, RungReport report);
   RungReport Try(Source rung);
   RungReport TryMemory();
   RungReport TryDisk();
@@ -163,8 +164,13 @@ class Request final : public TimerTarget,
   void RememberGood(const RungReport& report);
   void Finish(RungReport report);
   void GiveUp();
-  // The request is over: what of it waits for a worker need not run, unless others wait for it.
+  // The request is over: what of it waits for a worker need not run, unless others wait for it. They do not wait for
+  // one who computes nothing.
   void LeavePool();
+  bool IsOver() {
+    MutexLock lock(mutex_);
+    return ladder_.done;
+  }
 
   RequestServices& services_;
   const Tier& tier_;
@@ -185,7 +191,8 @@ class Request final : public TimerTarget,
   TimePoint submitted_{};
   std::atomic<bool> finished_ = false;
   std::atomic<bool> found_in_redis_ = false;
-  std::atomic<bool> in_pool_ = false, probing_ = false;
+  // It was given to the pool; it is a probe; Redis has been asked and has not replied yet.
+  std::atomic<bool> in_pool_ = false, probing_ = false, asks_redis_ = false;
   // A run that hangs may return while that is being found out.
   enum class RunState : std::uint8_t { kUnknown, kHangs, kReturned };
   std::atomic<RunState> run_state_ = RunState::kUnknown;

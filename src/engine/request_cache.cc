@@ -117,6 +117,7 @@ Request::RungReport Request::TryRedis() {
     services_.metrics.CountLookUp(CacheLayer::kRedis, LookUpResult::kSkipped);
     return Missed(Source::kL3);
   }
+  asks_redis_.store(true, std::memory_order_relaxed);
   services_.cache.GetRedis(
       *LayerKey(), question_.model, question_.symbol, times_.answer_by,
       [self = shared_from_this()](RedisLookUp result, const CachedAnswer* answer) { self->OnRedis(result, answer); });
@@ -125,9 +126,11 @@ Request::RungReport Request::TryRedis() {
 
 void Request::OnRedis(RedisLookUp result, const CachedAnswer* answer) {
   services_.metrics.CountLookUp(CacheLayer::kRedis, ResultOf(result));
+  // Before the ladder's lock: who ends the request after us sees it, whom we come after we see.
+  asks_redis_.store(false, std::memory_order_relaxed);
   if (answer == nullptr) {
     Handle(LadderEvent::kMissed, Source::kL3, {});
-    if (finished()) TakeLead();  // nobody is left here to compute
+    if (IsOver()) LeavePool();  // perhaps nobody is left here to compute
     return;
   }
   found_in_redis_.store(true, std::memory_order_relaxed);
