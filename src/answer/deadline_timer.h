@@ -5,35 +5,24 @@
 #include <thread>
 #include <vector>
 
+#include "answer/timer.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "telemetry/registry.h"
 
 namespace punctual {
 
-// What waits for a time.
-class TimerTarget {
- public:
-  virtual ~TimerTarget() = default;
-  // On the timer's thread; must not block.
-  virtual void OnTimeUp() = 0;
-  // True when OnTimeUp would do nothing any more. Any thread.
-  virtual bool finished() const = 0;
-};
-
 // Thread-safe.
-class DeadlineTimer {
+class DeadlineTimer final : public Timer {
  public:
   // `lateness` receives, for each call, how long after its time it came.
   explicit DeadlineTimer(telemetry::DurationHistogram& lateness);
   // Calls what is left at once, then stops.
-  ~DeadlineTimer();
+  ~DeadlineTimer() override;
   DeadlineTimer(const DeadlineTimer&) = delete;
   DeadlineTimer& operator=(const DeadlineTimer&) = delete;
 
-  // A time that is over already means now. Targets that finish before their time are let go some time later, without a
-  // call.
-  void Add(TimePoint when, std::shared_ptr<TimerTarget> target);
+  void Add(TimePoint when, std::shared_ptr<TimerTarget> target) override;
 
  private:
   struct Entry {

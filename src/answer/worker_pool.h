@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "answer/job_queue.h"
+#include "answer/task_pool.h"
 #include "base/clock.h"
 
 namespace punctual {
@@ -40,24 +40,20 @@ struct PoolCounters {
   std::uint64_t replaced = 0;  // workers started in the place of lost ones
 };
 
-// Thread-safe, but for Stop and the destructor. A thread runs one task, or one batch, at a time. Tasks must not wait
-// for other tasks; they may submit and cancel.
-class WorkerPool {
+// Thread-safe, but for Stop and the destructor. A thread runs one task, or one batch, at a time.
+class WorkerPool final : public TaskPool {
  public:
   // The clock is asked when a worker takes a job; it outlives the pool. What the pool abandons does not ask it.
   WorkerPool(PoolOptions options, const Clock& clock);
   // Stop(). An owner whose tasks touch what it owns calls Stop itself, to know whether that may go.
-  ~WorkerPool();
+  ~WorkerPool() override;
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // As JobQueue::Submit; `now` is the clock's. May call Drop(kDisplaced) of another task. kFull also when stopping.
-  Admission Submit(Job job, TimePoint now);
-  // How long a job like this would wait now before it begins; RunningWork::kNever if every worker is lost.
-  Duration PredictedWait(std::size_t tier, TimePoint deadline, Duration expected) const;
-  // As in JobQueue. REQUIRES: the task lives. False: it does not wait (any more), and nothing changes.
-  bool Cancel(const PoolTask& task);
-  bool Raise(const PoolTask& task, std::size_t tier, TimePoint deadline, std::uint32_t add_worth);
+  Admission Submit(Job job, TimePoint now) override;
+  Duration PredictedWait(std::size_t tier, TimePoint deadline, Duration expected) const override;
+  bool Cancel(const PoolTask& task) override;
+  bool Raise(const PoolTask& task, std::size_t tier, TimePoint deadline, std::uint32_t add_worth) override;
 
   // Finds jobs that hang, calls their OnHung, and replaces their workers. To be called every 100 ms or so.
   void CheckHung(TimePoint now);

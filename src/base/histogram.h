@@ -40,6 +40,7 @@ class Histogram {
   Histogram Since(const Histogram& earlier) const;
 
   std::uint64_t count() const { return count_; }
+  std::uint64_t CountIn(std::size_t bucket) const { return buckets_[bucket]; }
   Duration max() const { return max_; }
   // How many were <= limit (to the bucket's precision).
   std::uint64_t CountUpTo(Duration limit) const;

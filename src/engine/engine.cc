@@ -8,7 +8,9 @@
 #include <thread>
 #include <utility>
 
+#include "answer/deadline_timer.h"
 #include "answer/reply_reserve.h"
+#include "answer/worker_pool.h"
 #include "base/cpu_wait.h"
 #include "base/threads.h"
 #include "engine/cache_report.h"

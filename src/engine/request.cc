@@ -61,8 +61,8 @@ void Request::Start() {
   Handle(LadderEvent::kStart, Source::kModel, {});
 }
 
-void Request::Handle(LadderEvent event, Source rung, RungReport report) {
-  for (;;) {
+bool Request::Handle(LadderEvent event, Source rung, RungReport report) {
+  for (bool first = true;; first = false) {
     LadderAction action;
     {
       MutexLock lock(mutex_);
@@ -71,14 +71,14 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
         reason_ = std::move(report.reason);
     }
     switch (action.step) {
-      case LadderStep::kNothing: return;
+      case LadderStep::kNothing: return !first;
       case LadderStep::kWait:
         // While there is time enough left to compute, twice what it should take, that is begun, look-up or not.
         if (action.rung == Source::kL3) services_.timer.Add(leave_by_ - 2 * ExpectedToCompute(), shared_from_this());
         services_.timer.Add(leave_by_, shared_from_this());
-        return;
-      case LadderStep::kAnswer: Finish(std::move(report)); return;
-      case LadderStep::kGiveUp: GiveUp(); return;
+        return true;
+      case LadderStep::kAnswer: Finish(std::move(report)); return true;
+      case LadderStep::kGiveUp: GiveUp(); return true;
       case LadderStep::kTry:
         report = Try(action.rung);
         event = report.event;
@@ -92,6 +92,7 @@ void Request::Handle(LadderEvent event, Source rung, RungReport report) {
 void Request::OnTimeUp() {
   // The timer has called for one of two reasons: the end, or that a look-up should not be waited for any longer.
   const bool is_end = services_.clock.Now() >= leave_by_;
+  if (is_end && AnswerFromMemory()) return;
   Handle(is_end ? LadderEvent::kTimeUp : LadderEvent::kMoveOn, Source::kL3, {});
 }
 

@@ -12,11 +12,11 @@
 #include <string>
 
 #include "answer/brown_out.h"
-#include "answer/deadline_timer.h"
 #include "answer/ladder.h"
 #include "answer/last_known_good.h"
 #include "answer/popularity.h"
-#include "answer/worker_pool.h"
+#include "answer/task_pool.h"
+#include "answer/timer.h"
 #include "cache/single_flight.h"
 #include "cache/tiered_cache.h"
 #include "engine/metrics.h"
@@ -29,8 +29,8 @@ struct RequestServices {
   const Clock& clock;
   TieredCache& cache;
   SingleFlight& flights;
-  WorkerPool& pool;
-  DeadlineTimer& timer;
+  TaskPool& pool;
+  Timer& timer;
   LastKnownGood& known_good;
   Popularity& popularity;
   const BrownOut& brown_out;
@@ -87,7 +87,8 @@ class Request final : public TimerTarget,
     std::string reason;
   };
 
-  void Handle(LadderEvent event, Source rung, RungReport report);
+  // False: the event changed nothing.
+  bool Handle(LadderEvent event, Source rung, RungReport report);
   RungReport Try(Source rung);
   RungReport TryMemory();
   RungReport TryDisk();
@@ -113,6 +114,9 @@ class Request final : public TimerTarget,
     return report;
   }
   void OnRedis(RedisLookUp result, const CachedAnswer* answer);
+  // When the model has not answered: perhaps it has somebody else meanwhile (one who did not lead the flight, such as a
+  // probe), and is in memory. True: then that is the answer, also of those who wait for us.
+  bool AnswerFromMemory();
   // The key for the layers: of the question itself or, of a model that reads codes, of its codes. None: it cannot be
   // computed.
   const std::optional<CacheKey>& LayerKey();
@@ -163,8 +167,13 @@ class Request final : public TimerTarget,
   void RememberGood(const RungReport& report);
   void Finish(RungReport report);
   void GiveUp();
-  // The request is over: what of it waits for a worker need not run, unless others wait for it.
+  // The request is over: what of it waits for a worker need not run, unless others wait for it. They do not wait for
+  // one who computes nothing.
   void LeavePool();
+  bool IsOver() {
+    MutexLock lock(mutex_);
+    return ladder_.done;
+  }
 
   RequestServices& services_;
   const Tier& tier_;
@@ -185,7 +194,8 @@ class Request final : public TimerTarget,
   TimePoint submitted_{};
   std::atomic<bool> finished_ = false;
   std::atomic<bool> found_in_redis_ = false;
-  std::atomic<bool> in_pool_ = false, probing_ = false;
+  // It was given to the pool; it is a probe; Redis has been asked and has not replied yet.
+  std::atomic<bool> in_pool_ = false, probing_ = false, asks_redis_ = false;
   // A run that hangs may return while that is being found out.
   enum class RunState : std::uint8_t { kUnknown, kHangs, kReturned };
   std::atomic<RunState> run_state_ = RunState::kUnknown;

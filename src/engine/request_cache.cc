@@ -75,6 +75,16 @@ Request::RungReport Request::TryMemory() {
   return hit ? Exact(Source::kL1, std::move(found.outputs)) : Missed(Source::kL1);
 }
 
+bool Request::AnswerFromMemory() {
+  CachedAnswer found;
+  if (!question_.model->manifest().HasRung(Source::kL1) || !LayerKey() ||
+      !services_.cache.GetMemory(*LayerKey(), services_.clock.Now(), found))
+    return false;
+  TakeLead().Land(found);
+  Handle(LadderEvent::kAnswered, Source::kL1, Exact(Source::kL1, std::move(found.outputs)));
+  return true;
+}
+
 Request::RungReport Request::TryDisk() {
   if (!services_.cache.has_disk() || !LayerKey()) return Missed(Source::kL2);
   CachedAnswer found;
@@ -117,6 +127,7 @@ Request::RungReport Request::TryRedis() {
     services_.metrics.CountLookUp(CacheLayer::kRedis, LookUpResult::kSkipped);
     return Missed(Source::kL3);
   }
+  asks_redis_.store(true, std::memory_order_relaxed);
   services_.cache.GetRedis(
       *LayerKey(), question_.model, question_.symbol, times_.answer_by,
       [self = shared_from_this()](RedisLookUp result, const CachedAnswer* answer) { self->OnRedis(result, answer); });
@@ -125,9 +136,11 @@ Request::RungReport Request::TryRedis() {
 
 void Request::OnRedis(RedisLookUp result, const CachedAnswer* answer) {
   services_.metrics.CountLookUp(CacheLayer::kRedis, ResultOf(result));
+  // Before the ladder's lock: who ends the request after us sees it, whom we come after we see.
+  asks_redis_.store(false, std::memory_order_relaxed);
   if (answer == nullptr) {
     Handle(LadderEvent::kMissed, Source::kL3, {});
-    if (finished()) TakeLead();  // nobody is left here to compute
+    if (IsOver()) LeavePool();  // perhaps nobody is left here to compute
     return;
   }
   found_in_redis_.store(true, std::memory_order_relaxed);

@@ -47,8 +47,10 @@ Request::RungReport Request::TryCoalesced() {
 }
 
 void Request::OnLanded(const Result<CachedAnswer>& landed) {
-  if (landed.has_value())
-    return Handle(LadderEvent::kAnswered, Source::kCoalesced, Exact(Source::kCoalesced, landed->outputs));
+  if (landed.has_value()) {
+    Handle(LadderEvent::kAnswered, Source::kCoalesced, Exact(Source::kCoalesced, landed->outputs));
+    return;
+  }
   if (finished()) return;
   // Whoever led has failed or run out of its own time, which says nothing about ours. The first of its followers leads
   // now, the others follow that one: still one computation at a time.
@@ -56,8 +58,7 @@ void Request::OnLanded(const Result<CachedAnswer>& landed) {
   if (report.event == LadderEvent::kPending) return;  // as the ladder knows
   const LadderEvent event = report.event;
   const Source rung = report.rung;
-  Handle(event, rung, std::move(report));
-  if (finished()) TakeLead();  // the time was up meanwhile
+  if (!Handle(event, rung, std::move(report))) TakeLead();  // we have gone on meanwhile, and will not compute
 }
 
 void Request::OnFollowed(const FlightMember& follower) {
@@ -112,9 +113,9 @@ Request::RungReport Request::TryModel() {
     return Missed(Source::kModel, "the model is left alone after failures: " + model.health().Summary());
   }
   if (model.runs_inline()) return ComputeAndKeep();
+  in_pool_.store(true, std::memory_order_relaxed);
   const Admission admission = services_.pool.Submit(JobFor(tier_.index), submitted_);
   if (admission == Admission::kQueued) {
-    in_pool_.store(true, std::memory_order_relaxed);
     std::uint32_t followers = 0;
     std::size_t tier = 0;
     TimePoint deadline;
@@ -127,6 +128,7 @@ Request::RungReport Request::TryModel() {
     if (followers != 0) services_.pool.Raise(*this, tier, deadline, followers);
     return {LadderEvent::kPending, Source::kModel};
   }
+  in_pool_.store(false, std::memory_order_relaxed);
   // What the model took when it was last measured may be what keeps everyone out: one finds out, who does not wait.
   if (admission == Admission::kTooLate && model.cost().IsOld(submitted_)) Probe();
   TakeLead();
@@ -206,6 +208,7 @@ void Request::RunTogether(std::span<Request* const> members) {
 }
 
 void Request::Drop(DropReason reason) {
+  if (AnswerFromMemory()) return;
   TakeLead();
   Handle(LadderEvent::kMissed, Source::kModel,
          Missed(Source::kModel, reason == DropReason::kDisplaced ? kDisplaced : kNotAdmitted));
@@ -222,7 +225,11 @@ void Request::OnHung() {
 }
 
 void Request::LeavePool() {
-  if (!in_pool_.load(std::memory_order_relaxed) || probing_.load(std::memory_order_relaxed)) return;
+  if (!in_pool_.load(std::memory_order_relaxed)) {
+    // Neither a worker nor Redis will come back to us.
+    if (!asks_redis_.load(std::memory_order_relaxed)) TakeLead();
+    return;
+  }
   {
     MutexLock lock(mutex_);
     if (followers_ != 0) return;

@@ -17,14 +17,9 @@ constexpr Duration kOld = std::chrono::seconds(1);
 }  // namespace
 
 void InferenceCost::Seed(const Histogram& calibration) {
-  float before = 0;
-  for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket) {
-    const auto upto = static_cast<float>(calibration.CountUpTo(HistogramBucketEnd(bucket)));
-    weights_[bucket] = upto - before;
-    before = upto;
-  }
-  if (before > 0)
-    for (float& weight : weights_) weight *= kSeed / before;
+  const float scale = kSeed / static_cast<float>(std::max<std::uint64_t>(1, calibration.count()));
+  for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket)
+    weights_[bucket] = scale * static_cast<float>(calibration.CountIn(bucket));
   Publish();
 }
 
