@@ -12,7 +12,9 @@ namespace {
 constexpr float kMostOld = 128;
 constexpr float kSeed = 32;
 constexpr Duration kHalfLife = std::chrono::seconds(2);
-constexpr Duration kOld = std::chrono::seconds(1);
+// Of a time without runs, what it lets age at most: a quiet hour leaves what was known.
+constexpr Duration kLongestGap = std::chrono::seconds(1);
+constexpr Duration kOld = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -23,7 +25,7 @@ void InferenceCost::Seed(const Histogram& calibration) {
   Publish();
 }
 
-void InferenceCost::Update() {
+void InferenceCost::Update(TimePoint now) {
   std::array<float, kHistogramBuckets> fresh;
   float fresh_sum = 0, old_sum = 0;
   for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket) {
@@ -36,12 +38,16 @@ void InferenceCost::Update() {
     old_sum += weights_[bucket];
   }
   if (fresh_sum == 0) return;
-  static const float kept =
-      std::exp2(-std::chrono::duration<float>(kUpdateEvery) / std::chrono::duration<float>(kHalfLife));
+  // By the time that has gone by, not by runs: where the model is kept from being asked, a few tries a second must be
+  // enough to learn that it is quick again.
+  const Duration gap =
+      updated_ == TimePoint::min() ? kUpdateEvery : std::clamp(now - updated_, Duration::zero(), kLongestGap);
+  updated_ = now;
+  const float kept = std::exp2(-std::chrono::duration<float>(gap) / std::chrono::duration<float>(kHalfLife));
   const float scale = old_sum > 0 ? std::min(kept, kMostOld / old_sum) : 0;
   for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket)
     weights_[bucket] = weights_[bucket] * scale + fresh[bucket];
-  measured_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+  measured_.store(now, std::memory_order_relaxed);
   Publish();
 }
 

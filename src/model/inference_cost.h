@@ -20,16 +20,16 @@ class InferenceCost {
   void Seed(const Histogram& calibration);
 
   void Record(Duration took) { fresh_[HistogramBucket(took)].fetch_add(1, std::memory_order_relaxed); }
-  // Takes in what was recorded since the last one, of which what is older counts less and less: half after two seconds.
-  // Every kUpdateEvery.
-  void Update();
+  // Takes in what was recorded since the last one, of which what is older counts less and less: half after two seconds,
+  // also where few runs come in (but a second's worth at once at most). Every kUpdateEvery.
+  void Update(TimePoint now);
   static constexpr Duration kUpdateEvery = std::chrono::milliseconds(100);
 
   // The median.
   Duration typical() const { return typical_.load(std::memory_order_relaxed); }
   // What 95 of 100 do not pass.
   Duration high() const { return high_.load(std::memory_order_relaxed); }
-  // Some time has gone by without a run: what is known may not be so any more. True for one caller a second.
+  // Some time has gone by without a run: what is known may not be so any more. True for one caller each 100 ms.
   bool IsOld(TimePoint now);
 
  private:
@@ -39,6 +39,7 @@ class InferenceCost {
   std::array<float, kHistogramBuckets> weights_{};
   std::atomic<Duration> typical_ = Duration::zero(), high_ = Duration::zero();
   std::atomic<TimePoint> measured_ = TimePoint::min();
+  TimePoint updated_ = TimePoint::min();  // with something new; of Update alone
 };
 
 }  // namespace punctual

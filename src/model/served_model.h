@@ -63,9 +63,9 @@ class ServedModel {
   // What one inference takes, features included: measured at load, and ever since.
   InferenceCost& cost() const { return *cost_; }
   // As InferenceCost::Update, also of the batches.
-  void UpdateCosts() const {
-    cost_->Update();
-    batches_.cost().Update();
+  void UpdateCosts(TimePoint now) const {
+    cost_->Update(now);
+    batches_.cost().Update(now);
   }
   ModelHealth& health() const { return *health_; }
   // Far over what it should take, as at load: that is a fault.
