@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kWorkedOff = 0.9;  // what a success leaves of the score
 constexpr double kForgotten = 0.1;
+constexpr Duration kAgain = std::chrono::milliseconds(50);
 constexpr double kAfterProbe = 2;                     // of the score: it opens again at the next failure
 constexpr Duration kWell = std::chrono::seconds(10);  // closed for so long: the next pause is short again
 
@@ -52,6 +53,12 @@ bool ModelHealth::OnFailure(TimePoint began, TimePoint now, const std::string& w
   }
   score_ += 1;
   return score_ >= kOpenAt && Open(now, why);
+}
+
+void ModelHealth::OnNothingLearnt(TimePoint now) {
+  if (!open()) return;
+  MutexLock lock(mutex_);
+  probe_at_ = std::min(probe_at_, now + kAgain);
 }
 
 bool ModelHealth::OnHung(TimePoint now) {

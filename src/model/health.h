@@ -17,7 +17,8 @@ class ModelHealth {
  public:
   static constexpr double kOpenAt = 3;  // of a score: a failure adds 1, a success takes a tenth away
   static constexpr Duration kFirstPause = std::chrono::milliseconds(500);
-  // Trying costs one inference and delays nobody, so it is done often enough that a model that is well again soon serves.
+  // Trying costs one inference and delays nobody, so it is done often enough that a model that is well again soon
+  // serves.
   static constexpr Duration kLongestPause = std::chrono::seconds(2);
 
   bool open() const { return open_.load(std::memory_order_relaxed); }
@@ -30,6 +31,8 @@ class ModelHealth {
   // True: this one opened it. What runs beside a run that fails, on other workers, often suffers from the same: it
   // counts once.
   bool OnFailure(TimePoint began, TimePoint now, const std::string& why);
+  // A try that says nothing about the model, only about what was asked: the next one may be soon.
+  void OnNothingLearnt(TimePoint now);
   bool OnHung(TimePoint now);
   // The run that hung came back after all.
   void OnReturned();
