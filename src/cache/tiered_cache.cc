@@ -81,11 +81,11 @@ bool TieredCache::GetDisk(const CacheKey& key, const ServedModel& model, CachedA
 }
 
 void TieredCache::GetRedis(const CacheKey& key, std::shared_ptr<const ServedModel> model, std::string_view symbol,
-                           TimePoint give_up_at, RedisCallback callback) {
+                           TimePoint give_up_at, bool may_write_disk, RedisCallback callback) {
   const Subject subject = SubjectOf(*model, symbol);
   redis_->Get(key.digest(), subject, give_up_at,
-              [this, key, subject, model = std::move(model), callback = std::move(callback)](RedisLookUp result,
-                                                                                             std::string_view record) {
+              [this, key, subject, may_write_disk, model = std::move(model), callback = std::move(callback)](
+                  RedisLookUp result, std::string_view record) {
                 if (result != RedisLookUp::kHit) return callback(result, nullptr);
                 const std::int64_t now_unix_ns = UnixTimeNs();
                 const auto decoded = codec_.Decode(BytesOf(record), key.digest(), now_unix_ns, model->outputs());
@@ -99,7 +99,7 @@ void TieredCache::GetRedis(const CacheKey& key, std::shared_ptr<const ServedMode
                 const Manifest& manifest = model->manifest();
                 if (manifest.HasRung(Source::kL1))
                   PutMemory(key, decoded.answer, Duration(decoded.expires_unix_ns - now_unix_ns));
-                if (disk_ != nullptr && manifest.HasRung(Source::kL2))
+                if (may_write_disk && disk_ != nullptr && manifest.HasRung(Source::kL2))
                   disk_->Put(key.digest(), decoded.answer.subject, decoded.expires_unix_ns, std::string(record));
                 callback(result, &decoded.answer);
               });

@@ -59,10 +59,11 @@ class TieredCache {
   }
   // On the calling thread, a microsecond or so. A hit is promoted.
   bool GetDisk(const CacheKey& key, const ServedModel& model, CachedAnswer& answer);
-  // Calls back once, at the latest at `give_up_at`, on Redis' thread or on this one. A hit is promoted.
+  // Calls back once, at the latest at `give_up_at`, on Redis' thread or on this one. A hit is promoted, to
+  // the disk if `may_write_disk`.
   using RedisCallback = std::function<void(RedisLookUp result, const CachedAnswer* answer)>;
   void GetRedis(const CacheKey& key, std::shared_ptr<const ServedModel> model, std::string_view symbol,
-                TimePoint give_up_at, RedisCallback callback);
+                TimePoint give_up_at, bool may_write_disk, RedisCallback callback);
   // What a look-up in Redis takes lately; RedisCache::kNever if there is nothing to ask.
   Duration redis_expected() const { return redis_ != nullptr ? redis_->expected() : RedisCache::kNever; }
 

@@ -108,7 +108,7 @@ class TieredCacheTest : public ::testing::Test {
   }
   RedisLookUp AskRedis(TieredCache& cache, const CacheKey& key) {
     std::promise<RedisLookUp> result;
-    cache.GetRedis(key, model_, "A", TimePoint::max(),
+    cache.GetRedis(key, model_, "A", TimePoint::max(), true,
                    [&](RedisLookUp found, const CachedAnswer*) { result.set_value(found); });
     return result.get_future().get();
   }

@@ -18,14 +18,16 @@ bool IsDegraded(Source source) {
          source == Source::kSemantic;
 }
 
-// Of a budget, what is kept for a student at most. One that takes longer lately than it did at load is not begun: it
-// would hold up the thread that it runs on, and keeping its time would leave none for the model.
+// What is kept for a student at most, also of a long budget. One that takes longer lately than it did at load is not
+// begun: it would hold up the thread that it runs on, which may be the timer's, and keeping its time would leave none
+// for the model.
 constexpr int kStudentPart = 4;
+constexpr Duration kStudentMost = 2 * ServedModel::kQuick;
 
 Duration StudentTakes(const Question& question, Duration budget) {
   if (question.student == nullptr) return Duration::zero();
   const Duration takes = question.student->cost().high() + kStudentMargin;
-  return takes <= budget / kStudentPart ? takes : Duration::zero();
+  return takes <= std::min(budget / kStudentPart, kStudentMost) ? takes : Duration::zero();
 }
 
 // What is asked about: the symbol of a model, or its tensors.

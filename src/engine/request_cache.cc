@@ -1,3 +1,4 @@
+#include "engine/background_run.h"
 #include "engine/request.h"
 
 // The rungs of the cache, and what is kept there.
@@ -17,22 +18,23 @@ LookUpResult ResultOf(RedisLookUp look_up) {
 }
 
 // Computes again, behind everyone who waits, what an approximate answer stood for.
-class AuditTask final : public PoolTask {
+class AuditTask final : public BackgroundRun {
  public:
   AuditTask(const RequestServices& services, const Question& question, const Outputs& given)
       : services_(services), question_(question), given_(given) {}
+  ~AuditTask() override { question_.model->audit()->End(); }
 
-  void Run(std::span<const std::shared_ptr<PoolTask>>) override {
-    const Result<Outputs> computed = Compute(question_);
+ private:
+  void Compute() override {
+    const Result<Outputs> computed = punctual::Compute(question_);
     if (computed.has_error()) return;
     ShadowAudit& audit = *question_.model->audit();
     if (audit.Record(given_, *computed) && services_.on_notice)
       services_.on_notice("model " + question_.model->identity()->model +
                           ": approximate answers are off: " + audit.Summary());
   }
-  void Drop(DropReason) override {}
+  const ServedModel& model() const override { return *question_.model; }
 
- private:
   const RequestServices& services_;
   const Question question_;
   const Outputs given_;
@@ -111,6 +113,7 @@ Request::RungReport Request::TrySemantic() {
 }
 
 void Request::Audit(const Outputs& given) {
+  if (!question_.model->audit()->Begin()) return;  // so many wait that this one is left out of the sample
   const TimePoint now = services_.clock.Now();
   Job job;
   job.task = std::make_shared<AuditTask>(services_, question_, given);
@@ -130,6 +133,7 @@ Request::RungReport Request::TryRedis() {
   asks_redis_.store(true, std::memory_order_relaxed);
   services_.cache.GetRedis(
       *LayerKey(), question_.model, question_.symbol, times_.answer_by,
+      services_.brown_out.Allows(BrownOutLevel::kNoDiskWrites),
       [self = shared_from_this()](RedisLookUp result, const CachedAnswer* answer) { self->OnRedis(result, answer); });
   return {LadderEvent::kPending, Source::kL3};
 }

@@ -1,3 +1,4 @@
+#include "engine/background_run.h"
 #include "engine/request.h"
 
 #include <array>
@@ -13,18 +14,18 @@ constexpr const char* kDisplaced = "more users asked for something else";
 constexpr const char* kHangs = "the inference takes far longer than it should";
 
 // Runs a student that has become too slow to be begun, on a worker: nothing else would tell when it is quick again.
-class StudentTrial final : public PoolTask {
+class StudentTrial final : public BackgroundRun {
  public:
   explicit StudentTrial(const Question& question) : question_(question) {}
 
-  void Run(std::span<const std::shared_ptr<PoolTask>>) override {
+ private:
+  void Compute() override {
     const TimePoint begin = std::chrono::steady_clock::now();
     if (ComputeByStudent(question_).has_value())
       question_.student->cost().Record(std::chrono::steady_clock::now() - begin);
   }
-  void Drop(DropReason) override {}
+  const ServedModel& model() const override { return *question_.student; }
 
- private:
   const Question question_;
 };
 
@@ -243,6 +244,7 @@ Request::RungReport Request::ComputeAndKeep() {
   const TimePoint end = services_.clock.Now();
   NoteReturned();
   const bool failed = IsFaultOfTheModel(outputs);
+  if (outputs.has_error() && !failed) question_.model->health().OnNothingLearnt(end);
   if (outputs.has_value() || failed) {
     if (!failed) question_.model->cost().Record(end - begin);
     Judge(services_, *question_.model, {begin, end, 1, failed ? outputs.error().message : ""});
@@ -266,9 +268,11 @@ Request::RungReport Request::Keep(Result<Outputs> outputs, TimePoint begin, Dura
 
 bool Request::IsFaultOfTheModel(const Result<Outputs>& outputs) const {
   if (outputs.has_value()) return false;
-  if (outputs.error().code == Code::kInternal) return true;
-  // Whoever asks about numbers of his own may take ones that no model can compute with, at everybody's cost.
-  return outputs.error().code == Code::kOutOfRange && question_.about == Question::About::kState;
+  if (outputs.error().code != Code::kInternal && outputs.error().code != Code::kOutOfRange) return false;
+  // Whoever asks about numbers of his own may take ones that no model can compute with, at everybody's cost. Of a model
+  // that nobody can ask about the state there is nothing else to go by than that its backend failed.
+  return question_.about == Question::About::kState ||
+         (outputs.error().code == Code::kInternal && !question_.model->features());
 }
 
 void Request::NoteReturned() {
@@ -301,7 +305,7 @@ Request::RungReport Request::TryStudent() {
   if (services_.cache.GetMemory(*key, begin, answer))
     return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
   if (student_takes_ == Duration::zero()) {
-    if (student.cost().IsOld(begin)) {
+    if (!student.health().open() && student.cost().IsOld(begin)) {
       Job job;
       job.task = std::make_shared<StudentTrial>(question_);
       job.tier = tier_.index;

@@ -17,7 +17,8 @@ namespace punctual {
 class ShadowAudit {
  public:
   static constexpr std::size_t kWindow = 256;  // the audits that the share is counted over
-  static constexpr std::size_t kFewest = 32;   // before as many, nothing trips
+  static constexpr int kMostWaiting = 64;
+  static constexpr std::size_t kFewest = 32;  // before as many, nothing trips
 
   struct Options {
     double audit_share = 0.01;   // of the approximate answers, in [0, 1]
@@ -38,6 +39,13 @@ class ShadowAudit {
 
   // True for a random `audit_share` of the calls.
   bool Sample();
+  // An audit begins, and ends: each holds a question's inputs while it waits. False: kMostWaiting wait already.
+  bool Begin() {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) < kMostWaiting) return true;
+    End();
+    return false;
+  }
+  void End() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
   // `given`: the approximate answer; `recomputed`: what the model says of the input itself. True: this tripped it.
   bool Record(const Outputs& given, const Outputs& recomputed);
   bool tripped() const { return tripped_.load(std::memory_order_relaxed); }
@@ -48,6 +56,7 @@ class ShadowAudit {
  private:
   const Options options_;
   alignas(64) std::atomic<std::uint64_t> asked_ = 0;
+  std::atomic<int> waiting_ = 0;
   alignas(64) std::atomic<bool> tripped_ = false;
   mutable Mutex mutex_;
   Stats stats_ GUARDED_BY(mutex_);
