@@ -136,6 +136,7 @@ std::uint32_t JobQueue::FindLesser(const Job& job, std::size_t tier, Duration ah
   for (const DeadlineQueue::Entry& entry : tiers_[tier].queue.entries()) {
     if (entry.deadline > job.deadline) break;  // not before it anyway
     if (2 * std::uint64_t{entry.worth} >= job.worth || entry.expected <= too_little) continue;
+    if (jobs_[entry.place].job.keep_if_late) continue;  // somebody wants to know what comes of it
     if (found != nullptr && entry.worth >= found->worth) continue;
     // What will be dropped for its lateness is not in the way.
     if (IsLate(jobs_[entry.place], now)) continue;
