@@ -1,10 +1,23 @@
 #include "answer/last_known_good.h"
 
+#include <algorithm>
+
 namespace punctual {
+
+void LastKnownGood::DropOldest(Answers& answers) {
+  const auto newest_of = [](const Answers::value_type& of_symbol) {
+    TimePoint newest = TimePoint::min();
+    for (const auto& [model, good] : of_symbol.second) newest = std::max(newest, good.arrived);
+    return newest;
+  };
+  answers.erase(std::min_element(answers.begin(), answers.end(),
+                                 [&](const auto& a, const auto& b) { return newest_of(a) < newest_of(b); }));
+}
 
 void LastKnownGood::Put(const std::string& model, const std::string& symbol, KnownGood good) {
   Shard& shard = ShardOf(symbol);
   MutexLock lock(shard.mutex);
+  if (shard.answers.size() >= limit_ && !shard.answers.contains(symbol)) DropOldest(shard.answers);
   KnownGood& kept = shard.answers[symbol][model];
   if (kept.outputs.empty() || kept.arrived <= good.arrived) kept = std::move(good);
 }

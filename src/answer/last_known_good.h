@@ -20,10 +20,12 @@ struct KnownGood {
   TimePoint arrived{};  // of the newest book it is about
 };
 
-// Thread-safe. Holds at most one answer for each pair of model and symbol: bounded by what the market and the
-// repository hold.
+// Thread-safe. Holds at most one answer for each pair of model and symbol, and those of a bounded number of symbols: an
+// inference may end after its symbol was forgotten, so the market's bound is not ours.
 class LastKnownGood {
  public:
+  // `symbols` of a shard (16 there are) that are remembered at most; then the one whose books are the oldest goes.
+  explicit LastKnownGood(std::size_t symbols = 1024) : limit_(symbols) {}
   // Keeps it unless a newer one (by arrival of its book) is there.
   void Put(const std::string& model, const std::string& symbol, KnownGood good);
   // None, or older than max_age at `now`: nothing.
@@ -33,11 +35,14 @@ class LastKnownGood {
 
  private:
   static constexpr std::size_t kShards = 16;
+  const std::size_t limit_;
+  // symbol -> model -> answer
+  using Answers = std::map<std::string, std::map<std::string, KnownGood, std::less<>>, std::less<>>;
   struct alignas(64) Shard {
     mutable Mutex mutex;
-    // symbol -> model -> answer
-    std::map<std::string, std::map<std::string, KnownGood, std::less<>>, std::less<>> answers GUARDED_BY(mutex);
+    Answers answers GUARDED_BY(mutex);
   };
+  static void DropOldest(Answers& answers);
   Shard& ShardOf(std::string_view symbol) const { return shards_[std::hash<std::string_view>()(symbol) % kShards]; }
   mutable Shard shards_[kShards];
 };

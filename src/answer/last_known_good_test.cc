@@ -31,6 +31,17 @@ TEST(LastKnownGoodTest, GivesNothingPastItsAge) {
   EXPECT_FALSE(known.Get("m", "A", seconds(5), kNow + Duration(1)).has_value());
 }
 
+TEST(LastKnownGoodTest, HoldsABoundedNumberOfSymbolsTheNewest) {
+  LastKnownGood good(2);
+  const TimePoint begin{};
+  int kept = 0;
+  for (int i = 0; i < 1000; ++i) good.Put("m", "S" + std::to_string(i), Good(1, begin + seconds(i)));
+  for (int i = 0; i < 1000; ++i)
+    kept += good.Get("m", "S" + std::to_string(i), std::chrono::hours(1), begin).has_value() ? 1 : 0;
+  EXPECT_LE(kept, 32);
+  EXPECT_TRUE(good.Get("m", "S999", std::chrono::hours(1), begin).has_value());
+}
+
 TEST(LastKnownGoodTest, ForgetsASymbolOfAllModels) {
   LastKnownGood known;
   known.Put("m", "A", Good(7, kNow));
