@@ -149,9 +149,14 @@ class Engine {
 
   // Appends a book to the symbol's state. kInvalidArgument: not a valid book; kAlreadyExists, kOutOfRange: its sequence
   // is the newest one's or older; kResourceExhausted: one symbol too many.
-  Result<void> Publish(std::string_view symbol, const BookSnapshot& snapshot);
+  // `arrived`: when the book reached the process, from which its age counts; the epoch or the future: now.
+  Result<void> Publish(std::string_view symbol, const BookSnapshot& snapshot,
+                       std::chrono::steady_clock::time_point arrived = {});
   // Drops the symbol's state, so that its feed may start again at any sequence. kNotFound.
   Result<void> Forget(std::string_view symbol);
+
+  // Of all tiers: after so long nobody waits for an answer any more.
+  std::chrono::nanoseconds longest_budget() const;
 
   // Looks at the repository now. Requests in flight finish on the version they began with.
   void Reload();

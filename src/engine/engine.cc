@@ -213,10 +213,16 @@ class Engine::Impl {
     reload_failed_ = changes.has_error();
   }
 
+  Duration longest_budget() const {
+    Duration longest{};
+    for (const auto& tier : options_.tiers) longest = std::max(longest, tier.second.budget);
+    return longest;
+  }
+
   Result<void> Forget(std::string_view symbol) {
-    PUNCTUAL_TRY(market_.Forget(symbol));
+    // Also where it has no state any more: an inference that was under way may have come after the last time.
     known_good_.Forget(symbol);
-    return {};
+    return market_.Forget(symbol);
   }
 
   void PurgeCache(const PurgeRequest& request, PurgeCallback callback) {
@@ -327,7 +333,7 @@ void Engine::Impl::KeepHouse() {
     const TimePoint now = Clock::Real().Now();
     pool_.CheckHung(now);
     for (const auto view = repository_.Models(); const auto& [name, entry] : *view)
-      if (entry.served != nullptr) entry.served->UpdateCosts();
+      if (entry.served != nullptr) entry.served->UpdateCosts(now);
     if (options_.brown_out && brown_out_.Observe(now, cpu.WaitingShare(now), now - next)) NoteBrownOut();
     if (++round % kSlowHousekeeping == 0) {
       reserve_.Update();
@@ -496,9 +502,11 @@ void Engine::PredictAsync(PredictRequest request, PredictCallback callback) {
   impl_->PredictAsync(std::move(request), std::move(callback));
 }
 
-Result<void> Engine::Publish(std::string_view symbol, const BookSnapshot& snapshot) {
-  return impl_->market().Publish(symbol, snapshot);
+Result<void> Engine::Publish(std::string_view symbol, const BookSnapshot& snapshot,
+                             std::chrono::steady_clock::time_point arrived) {
+  return impl_->market().Publish(symbol, snapshot, arrived);
 }
+Duration Engine::longest_budget() const { return impl_->longest_budget(); }
 Result<void> Engine::Forget(std::string_view symbol) { return impl_->Forget(symbol); }
 void Engine::Reload() { impl_->Reload(); }
 void Engine::PurgeCacheAsync(const PurgeRequest& request, PurgeCallback callback) {

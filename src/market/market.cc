@@ -82,10 +82,11 @@ Result<std::shared_ptr<SymbolState>> Market::FindOrAdd(std::string_view symbol) 
   return state;
 }
 
-Result<void> Market::Publish(std::string_view symbol, const BookSnapshot& book) {
+Result<void> Market::Publish(std::string_view symbol, const BookSnapshot& book, TimePoint arrived) {
   PUNCTUAL_TRY(Validate(book));
   PUNCTUAL_ASSIGN(const auto state, FindOrAdd(symbol));
-  PUNCTUAL_TRY(state->Append(book, clock_.Now()));
+  const TimePoint now = clock_.Now();
+  PUNCTUAL_TRY(state->Append(book, arrived == TimePoint{} ? now : std::min(arrived, now)));
   snapshots_.fetch_add(1, std::memory_order_relaxed);
   return {};
 }

@@ -48,7 +48,7 @@ class Market {
   Market(MarketOptions options, const Clock& clock);
 
   // See Engine::Publish and Engine::Forget.
-  Result<void> Publish(std::string_view symbol, const BookSnapshot& book);
+  Result<void> Publish(std::string_view symbol, const BookSnapshot& book, TimePoint arrived = {});
   Result<void> Forget(std::string_view symbol);
   // kNotFound if nothing was published for it.
   Result<Window> Take(std::string_view symbol) const;

@@ -129,7 +129,14 @@ Api::Order Api::Predict(const Request& request, Exchange& exchange) {
   exchange.request_body.swap(request.body);
   state_.large_questions.Post(
       [state = &state_, at = &exchange, arrival = request.arrival, peer_left = request.peer_left] {
-        PredictNow(*state, AsideParser(), at->request_body, arrival, peer_left, *at);
+        // Others were before it. What nobody waits for any more is not read, so that the next ones are in time.
+        if (std::chrono::steady_clock::now() - arrival <= state->engine.longest_budget())
+          return PredictNow(*state, AsideParser(), at->request_body, arrival, peer_left, *at);
+        state->engine.RecordRefusal(Code::kDeadlineExceeded);
+        at->Refuse(Fail(Code::kDeadlineExceeded, "body: " + std::to_string(at->request_body.size()) +
+                                                     " bytes waited for longer than any tier's budget behind other "
+                                                     "large ones; bodies of up to 128 KiB do not wait"));
+        at->Finish();
       });
   return Order::kAlone;  // so that a connection holds one large body
 }
@@ -151,12 +158,12 @@ Api::Order Api::Market(const Request& request, std::string_view symbol_text, Exc
   }
   const Lines lines = request.head.is_ndjson() ? Lines::kYes : Lines::kPerhaps;
   if (request.body.size() <= kMaxBodyInPlace) {
-    PublishBooks(state_.engine, parser_, *symbol, PaddedText::Of(request.body), lines, exchange);
+    PublishBooks(state_.engine, parser_, {*symbol, request.arrival, lines}, PaddedText::Of(request.body), exchange);
     return Done(exchange);
   }
   exchange.request_body.swap(request.body);
-  state_.aside.Post([state = &state_, at = &exchange, symbol = *std::move(symbol), lines] {
-    PublishBooks(state->engine, AsideParser(), symbol, PaddedText::Of(at->request_body), lines, *at);
+  state_.aside.Post([state = &state_, at = &exchange, to = BooksTo{*std::move(symbol), request.arrival, lines}] {
+    PublishBooks(state->engine, AsideParser(), to, PaddedText::Of(at->request_body), *at);
     at->Finish();
   });
   return Order::kAlone;  // the books of the next request come after these
@@ -190,6 +197,7 @@ Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exc
   struct Page {
     std::string_view path;
     Answer answer;
+    bool is_quick = false;  // answered in place: it must not wait behind the others
   };
   static constexpr Page kPages[] = {
       {"/v1/models", [](ServerState& state, Exchange& at) { AppendModels(at.body, state.engine.Models()); }},
@@ -200,15 +208,15 @@ Api::Order Api::Get(const Request& request, std::string_view path, Exchange& exc
          at.content_type = "text/plain; version=0.0.4; charset=utf-8";
          at.body = state.engine.metrics().PrometheusText();
        }},
-      {"/readyz", AnswerReady},
-      {"/healthz", nullptr},
+      {"/readyz", AnswerReady, true},
+      {"/healthz", [](ServerState&, Exchange& at) { at.body = R"({"status":"alive"})"; }, true},
   };
   const verb method = request.head.method();
   for (const Page& page : kPages) {
     if (page.path != path) continue;
     if (method != verb::get && method != verb::head) return RefuseMethod(exchange, path, "GET, HEAD");
-    if (page.answer == nullptr) {
-      exchange.body = R"({"status":"alive"})";
+    if (page.is_quick) {
+      page.answer(state_, exchange);
       return Done(exchange);
     }
     state_.aside.Post([state = &state_, at = &exchange, answer = page.answer] {

@@ -22,12 +22,12 @@ bool LooksLikeLines(std::string_view text) {
   return end != std::string_view::npos && Trimmed(trimmed.substr(0, end)).ends_with('}');
 }
 
-Result<void> PublishOne(Engine& engine, JsonParser& parser, const std::string& symbol, PaddedText text) {
+Result<void> PublishOne(Engine& engine, JsonParser& parser, const BooksTo& to, PaddedText text) {
   PUNCTUAL_ASSIGN(const BookSnapshot snapshot, ParseSnapshot(parser, text));
-  return engine.Publish(symbol, snapshot);
+  return engine.Publish(to.symbol, snapshot, to.arrival);
 }
 
-Result<void> PublishLines(Engine& engine, JsonParser& parser, const std::string& symbol, PaddedText body,
+Result<void> PublishLines(Engine& engine, JsonParser& parser, const BooksTo& to, PaddedText body,
                           std::uint64_t& published) {
   const std::string_view text = body.view();
   std::size_t number = 0;
@@ -35,7 +35,7 @@ Result<void> PublishLines(Engine& engine, JsonParser& parser, const std::string&
     const std::size_t end = std::min(text.find('\n', at), text.size());
     ++number;
     if (!Trimmed(text.substr(at, end - at)).empty()) {
-      if (auto done = PublishOne(engine, parser, symbol, body.Part(at, end - at)); done.has_error()) {
+      if (auto done = PublishOne(engine, parser, to, body.Part(at, end - at)); done.has_error()) {
         Error error = std::move(done).error();
         error.message.insert(0, "line " + std::to_string(number) + ": ");
         return error;
@@ -50,14 +50,13 @@ Result<void> PublishLines(Engine& engine, JsonParser& parser, const std::string&
 
 }  // namespace
 
-void PublishBooks(Engine& engine, JsonParser& parser, const std::string& symbol, PaddedText body, Lines lines,
-                  Exchange& exchange) {
+void PublishBooks(Engine& engine, JsonParser& parser, const BooksTo& to, PaddedText body, Exchange& exchange) {
   std::uint64_t published = 0;
   Result<void> done;
-  if (lines == Lines::kYes || LooksLikeLines(body.view())) {
-    done = PublishLines(engine, parser, symbol, body, published);
+  if (to.lines == Lines::kYes || LooksLikeLines(body.view())) {
+    done = PublishLines(engine, parser, to, body, published);
   } else {
-    done = PublishOne(engine, parser, symbol, body);
+    done = PublishOne(engine, parser, to, body);
     if (done.has_value()) published = 1;
   }
   std::string count = R"({"published":)";
