@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kFirstBuffer = 4 << 10;
 constexpr std::size_t kLargestBuffer = 64 << 10;
+// An answer that is ready waits at most about so long for those after it, to be written together with them.
+constexpr Duration kHeldBack = std::chrono::microseconds(200);
 
 // The other end is on this machine.
 bool IsLocal(int fd, int family) {
@@ -133,6 +135,10 @@ void Connection::Parse() {
     const Step step = ParseSome();
     if (step == Step::kNeedMore) return;
     if (step == Step::kStop || ++parsed == thread_.state().options.max_pipelined) return;
+    // An answer that is ready does not wait for long until those after it are.
+    if (begin_ < end_ && !queue_.empty() && queue_.front()->ready &&
+        std::chrono::steady_clock::now() - queue_.front()->ready_at > kHeldBack)
+      return;
   }
 }
 

@@ -16,7 +16,7 @@ constexpr auto kLinger = std::chrono::seconds(1);
 }  // namespace
 
 void TrimAndClear(std::string& text) {
-  constexpr std::size_t kKept = 64 << 10;
+  constexpr std::size_t kKept = 8 << 10;  // of each, for thousands of connections
   if (text.capacity() > kKept)
     text = std::string();
   else
@@ -37,9 +37,12 @@ Exchange& Connection::AddExchange() {
 // Takes the answers that are ready, in order, and writes them together.
 void Connection::Flush() {
   if (writing_ || closed_) return;
+  // What waited for others of its round says nothing about what a reply costs.
+  const bool is_alone = queue_.size() == 1;
   std::size_t taken = 0;
   while (taken < queue_.size() && queue_[taken]->ready) {
     Exchange& exchange = *queue_[taken++];
+    exchange.measures_reply = exchange.measures_reply && is_alone;
     AppendAnswer(exchange, taken == queue_.size());
     exchange.Reset();
     spare_.push_back(&exchange);
