@@ -88,7 +88,10 @@ void Batches::Find(CompiledModel& compiled, Session& single, std::size_t largest
     cost_->Seed(together);
   }
   while (most_ > 1 && sessions_.size() < sessions)
-    if (sessions_.Add(compiled, most_).has_error()) return;
+    if (sessions_.Add(compiled, most_).has_error()) {
+      most_ = 1;  // with fewer sessions than workers, some would find none
+      sessions_ = {};
+    }
 }
 
 }  // namespace punctual

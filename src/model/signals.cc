@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/clock.h"
+
 namespace punctual {
 
 namespace {
@@ -55,6 +57,9 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
     Signal signal;
     if (!ParseNumber(fields[1], signal.computed_at_ns) || signal.computed_at_ns <= 0)
       return refuse("computed_at_ns: must be a Unix time in nanoseconds");
+    // Its age would be negative, and it would never be too old. Clocks differ by minutes, not by more.
+    if (signal.computed_at_ns > UnixTimeNs() + Duration(std::chrono::minutes(5)).count())
+      return refuse("computed_at_ns: lies in the future");
     std::vector<NamedTensor> tensors;
     std::size_t at = 2;
     for (const TensorSpec& output : outputs) {
