@@ -92,6 +92,7 @@ bool Request::Handle(LadderEvent event, Source rung, RungReport report) {
 void Request::OnTimeUp() {
   // The timer has called for one of two reasons: the end, or that a look-up should not be waited for any longer.
   const bool is_end = services_.clock.Now() >= leave_by_;
+  if (is_end && AnswerFromMemory()) return;
   Handle(is_end ? LadderEvent::kTimeUp : LadderEvent::kMoveOn, Source::kL3, {});
 }
 

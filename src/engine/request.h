@@ -114,6 +114,9 @@ class Request final : public TimerTarget,
     return report;
   }
   void OnRedis(RedisLookUp result, const CachedAnswer* answer);
+  // When the model has not answered: perhaps it has somebody else meanwhile (one who did not lead the flight, such as a
+  // probe), and is in memory. True: then that is the answer, also of those who wait for us.
+  bool AnswerFromMemory();
   // The key for the layers: of the question itself or, of a model that reads codes, of its codes. None: it cannot be
   // computed.
   const std::optional<CacheKey>& LayerKey();

@@ -75,6 +75,16 @@ Request::RungReport Request::TryMemory() {
   return hit ? Exact(Source::kL1, std::move(found.outputs)) : Missed(Source::kL1);
 }
 
+bool Request::AnswerFromMemory() {
+  CachedAnswer found;
+  if (!question_.model->manifest().HasRung(Source::kL1) || !LayerKey() ||
+      !services_.cache.GetMemory(*LayerKey(), services_.clock.Now(), found))
+    return false;
+  TakeLead().Land(found);
+  Handle(LadderEvent::kAnswered, Source::kL1, Exact(Source::kL1, std::move(found.outputs)));
+  return true;
+}
+
 Request::RungReport Request::TryDisk() {
   if (!services_.cache.has_disk() || !LayerKey()) return Missed(Source::kL2);
   CachedAnswer found;

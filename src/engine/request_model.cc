@@ -208,6 +208,7 @@ void Request::RunTogether(std::span<Request* const> members) {
 }
 
 void Request::Drop(DropReason reason) {
+  if (AnswerFromMemory()) return;
   TakeLead();
   Handle(LadderEvent::kMissed, Source::kModel,
          Missed(Source::kModel, reason == DropReason::kDisplaced ? kDisplaced : kNotAdmitted));
