@@ -34,6 +34,15 @@ FlightLead SingleFlight::JoinOrLead(const CacheKey& key, const std::shared_ptr<F
   return {};
 }
 
+std::size_t SingleFlight::size() {
+  std::size_t sum = 0;
+  for (Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    sum += shard.flights.size();
+  }
+  return sum;
+}
+
 void SingleFlight::Land(const CacheKey& key, const Result<CachedAnswer>& answer) {
   std::vector<std::shared_ptr<FlightMember>> followers;
   {

@@ -48,6 +48,8 @@ class SingleFlight {
   // Either joins the key's flight (an empty lead comes back, the leader has heard of it, and OnLanded will be called),
   // or begins one (the lead; a leader that is gone is not told of those who join).
   FlightLead JoinOrLead(const CacheKey& key, const std::shared_ptr<FlightMember>& member);
+  // Flights that have not landed.
+  std::size_t size();
 
  private:
   friend class FlightLead;

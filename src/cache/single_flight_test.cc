@@ -35,11 +35,13 @@ TEST(SingleFlightTest, TheFirstLeadsAndTheOthersWaitForItsAnswer) {
   const auto leader = NewMember(), follower = NewMember();
   FlightLead lead = flights.JoinOrLead(SomeKey(), leader);
   ASSERT_TRUE(lead.leads());
+  EXPECT_EQ(flights.size(), 1u);
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(flights.JoinOrLead(SomeKey(), follower).leads());
   EXPECT_EQ(follower->answers, 0);
   lead.Land(SomeAnswer());
   EXPECT_EQ(follower->answers, 3);
   EXPECT_EQ(leader->answers, 0);
+  EXPECT_EQ(flights.size(), 0u);
   EXPECT_TRUE(flights.JoinOrLead(SomeKey(), NewMember()).leads());
 }
 
