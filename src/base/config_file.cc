@@ -93,6 +93,10 @@ std::string NumberText(double number) {
   return written.ec == std::errc() ? std::string(text.data(), written.ptr) : std::to_string(number);
 }
 
+std::string Beside(const std::string& config_path, const std::string& path) {
+  return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
+}
+
 ConfigFile::ConfigFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ConfigFile::ConfigFile(ConfigFile&&) noexcept = default;
 ConfigFile& ConfigFile::operator=(ConfigFile&&) noexcept = default;

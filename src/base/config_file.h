@@ -29,6 +29,9 @@ class ConfigTable;
 // As people write it: "3600000", "0.2"; the fewest digits that read back as the same number.
 std::string NumberText(double number);
 
+// Paths in a file are relative to that file: `path`, which may be absolute, as the process finds it.
+std::string Beside(const std::string& config_path, const std::string& path);
+
 // Not thread-safe. ConfigTables point into it: keep it while they live; it may be moved.
 class ConfigFile {
  public:

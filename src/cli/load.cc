@@ -202,9 +202,10 @@ void AddLoadCommand(CLI::App& app, int& exit_code) {
   AddContentOptions(*command, *flags);
   command->footer(
       "Requests go out when they are due, however the server does, and latency counts from then.\n\n"
-      "Example: 1,000 users, 2,000 requests a second for half a minute:\n"
-      "  punctual load --to http://127.0.0.1:8080 --rate 2000 --duration 30 --users 1000 --symbols 8 --report "
-      "report.json");
+      "Example: the users of examples/punctual.toml ask 1,000 times a second for half a minute about the symbols of\n"
+      "\"punctual simulate --symbols 8\":\n"
+      "  punctual load --to http://127.0.0.1:8080 --users-file examples/users.csv --connections 100 --symbols 8 "
+      "--rate 1000 --duration 30 --report report.json");
   command->callback([flags, &exit_code] { exit_code = Run(*flags); });
 }
 

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "base/config_file.h"
 #include "cache/redis/redis_options.h"
@@ -18,11 +17,6 @@ namespace {
 constexpr Duration kLongest = std::chrono::hours(1);
 // 32 KiB for each of the memory cache's shards, which larger answers do not fit in.
 constexpr std::size_t kLeastMemoryBytes = 1u << 20;
-
-// Paths in the file are relative to the file.
-std::string Beside(const std::string& config_path, const std::string& path) {
-  return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
-}
 
 // No rate: no limit.
 void ReadLimit(ConfigTable& tier, const char* rate_key, double& rate, const char* burst_key, double& burst) {

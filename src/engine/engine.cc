@@ -321,7 +321,8 @@ void Engine::Impl::AddGauges() {
                        [this] { return static_cast<double>(market_.snapshot_count()); });
   registry_.AddGauge("punctual_market_symbols", "Symbols that have a state", {},
                      [this] { return static_cast<double>(market_.Symbols().size()); });
-  registry_.AddGauge("punctual_reply_reserve_seconds", "p99.99 of what replying cost lately", {},
+  registry_.AddGauge("punctual_reply_reserve_seconds",
+                     "p99.99 of what replying cost lately and of the timer's lateness, before its floor and bound", {},
                      [this] { return static_cast<double>(reserve_.p9999().count()) / 1e9; });
 }
 

@@ -35,6 +35,7 @@ Result<ServerOptions> ServerOptionsFromFile(const std::string& path) {
     constexpr Duration kLongest = std::chrono::hours(24);
     server->Get("listen", options.listen);
     server->Get("unix_socket", options.unix_socket);
+    if (!options.unix_socket.empty()) options.unix_socket = Beside(path, options.unix_socket);
     GetNumber(*server, "io_threads", options.io_threads, 0, 256);
     std::int64_t spin_us = 0;
     server->Get("spin_us", spin_us, 0, 1000);

@@ -33,6 +33,12 @@ TEST(ServerOptionsTest, ReadsItsTableAndLeavesTheOthersAlone) {
 
 TEST(ServerOptionsTest, AFileWithoutTheTableGivesTheDefaults) { EXPECT_EQ(Read("a = 1\n")->listen, "127.0.0.1:8080"); }
 
+TEST(ServerOptionsTest, TheUnixSocketStandsBesideTheFile) {
+  EXPECT_EQ(Read("[server]\nunix_socket = 'run/p.sock'\n")->unix_socket, testing::TempDir() + "run/p.sock");
+  EXPECT_EQ(Read("[server]\nunix_socket = '/run/p.sock'\n")->unix_socket, "/run/p.sock");
+  EXPECT_EQ(Read("[server]\nunix_socket = ''\n")->unix_socket, "");
+}
+
 TEST(ServerOptionsTest, MistakesNameTheLineAndTheKey) {
   EXPECT_EQ(Read("[server]\nlisten_on = 'x'\n").error().message,
             ":2: server.listen_on: no such option; remove it or correct its name");

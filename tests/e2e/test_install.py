@@ -61,3 +61,12 @@ def test_what_is_installed_is_the_program_the_library_and_the_public_headers(pre
     assert {Path(path).name for path in installed if path.startswith("include/")} == headers
     assert "bin/punctual" in installed
     assert run(prefix / "bin/punctual", "--version") == run(PROGRAM, "--version")
+
+
+def test_no_library_is_looked_for_in_the_current_directory(prefix):
+    files = [PROGRAM, BUILD / "libpunctual.so", prefix / "bin/punctual", *prefix.rglob("libpunctual.so")]
+    assert len(files) == 4
+    for file in files:
+        paths = re.findall(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", run("readelf", "--dynamic", file))
+        # An empty element is the current directory.
+        assert paths and all(Path(element).is_absolute() for path in paths for element in path.split(":")), (file, paths)

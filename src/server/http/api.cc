@@ -34,6 +34,13 @@ Api::Order RefuseMethod(Exchange& exchange, std::string_view path, std::string_v
   return Done(exchange);
 }
 
+// A page of another site may send requests to our address too, without being allowed to read the answers.
+Api::Order RefusePage(Exchange& exchange, std::string_view path, std::string_view instead) {
+  return Refuse(exchange, Fail(Code::kPermissionDenied,
+                               std::string(path) + ": takes nothing from web pages (Origin, Sec-Fetch-Site); use " +
+                                   std::string(instead)));
+}
+
 using PeerLeft = std::shared_ptr<const std::atomic<bool>>;
 
 void PredictNow(ServerState& state, JsonParser& parser, std::string& body, TimePoint arrival, PeerLeft peer_left,
@@ -145,6 +152,8 @@ Api::Order Api::Market(const Request& request, std::string_view symbol_text, Exc
   const verb method = request.head.method();
   if (method != verb::post && method != verb::delete_)
     return RefuseMethod(exchange, "/v1/market/{symbol}", "POST, DELETE");
+  // Whoever may write books decides what is answered about them.
+  if (request.head.is_from_a_page()) return RefusePage(exchange, "/v1/market/{symbol}", "\"punctual replay\" or curl");
   auto symbol = PercentDecoded(symbol_text);
   if (!symbol)
     return Refuse(exchange, Fail(Code::kInvalidArgument, "symbol: has a % that two hex digits do not follow"));
@@ -175,11 +184,7 @@ Api::Order Api::PurgeCache(const Request& request, Exchange& exchange) {
   if (!request.is_local)
     return Refuse(exchange, Fail(Code::kPermissionDenied,
                                  "/v1/cache/purge: is for this machine alone; ask over the Unix socket or 127.0.0.1"));
-  // A page of another site may send this to our address too, without being allowed to read the answer.
-  if (request.head.is_from_a_page())
-    return Refuse(exchange, Fail(Code::kPermissionDenied,
-                                 "/v1/cache/purge: takes nothing from web pages (Origin, Sec-Fetch-Site); use "
-                                 "\"punctual cache purge\" or curl"));
+  if (request.head.is_from_a_page()) return RefusePage(exchange, "/v1/cache/purge", "\"punctual cache purge\" or curl");
   auto purge = ParsePurgeRequest(parser_, PaddedText::Of(request.body));
   if (purge.has_error()) return Refuse(exchange, purge.error());
   state_.engine.PurgeCacheAsync(*purge, [at = &exchange](const Result<PurgeStatus>& status) {

@@ -194,6 +194,25 @@ TEST_F(ApiTest, APurgeIsNotTakenFromWebPages) {
   EXPECT_EQ(Ask(Post("/v1/cache/purge", R"({"all":true})", "Sec-Fetch-Site: none\r\n")).status, 200);
 }
 
+TEST_F(ApiTest, BooksAreNotTakenFromWebPagesNorDropped) {
+  const auto drop = [](const std::string& from) {
+    return "DELETE /v1/market/BTCUSDT HTTP/1.1\r\nHost: x\r\n" + from + "\r\n";
+  };
+  ASSERT_EQ(Ask(Post("/v1/market/BTCUSDT", Book(5))).status, 200);
+  for (const char* from : {"Origin: http://evil.example\r\n", "origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n",
+                           "sec-fetch-site: same-site\r\n"}) {
+    for (const std::string& request : {Post("/v1/market/BTCUSDT", Book(6), from), drop(from)}) {
+      const Reply reply = Ask(request);
+      EXPECT_EQ(reply.status, 403) << request;
+      EXPECT_THAT(reply.body, HasSubstr("PERMISSION_DENIED"));
+    }
+  }
+  // None of them came in, and none dropped what was there.
+  EXPECT_EQ(Ask(Post("/v1/market/BTCUSDT", Book(5))).status, 409);
+  EXPECT_EQ(Ask(Post("/v1/market/BTCUSDT", Book(6), "Sec-Fetch-Site: none\r\n")).status, 200);
+  EXPECT_EQ(Ask(drop("Sec-Fetch-Site: none\r\n")).status, 200);
+}
+
 TEST_F(ApiTest, HealthAndReadiness) {
   EXPECT_EQ(Ask(Get("/healthz")).status, 200);
   EXPECT_EQ(Ask(Get("/readyz?probe=1")).status, 200);
