@@ -204,7 +204,7 @@ class RedisMeasurement {
       double answered = 0;
       bool hit = false;
       const auto begin = Steady::now();
-      cache_->GetRedis(key, model_, "BTCUSDT", begin + std::chrono::seconds(1),
+      cache_->GetRedis(key, model_, "BTCUSDT", begin + std::chrono::seconds(1), false,
                        [&](RedisLookUp, const CachedAnswer* answer) {
                          answered = MicrosecondsSince(begin);
                          hit = answer != nullptr;
