@@ -37,6 +37,19 @@ def punctual_server(bench: Bench, cluster: Cluster) -> Server:
 
 
 @contextlib.contextmanager
+def resting(others: list[Server]):
+    """They are stopped meanwhile: they have clients of the same cluster, which would react to its faults at the measured one's
+    expense."""
+    for other in others:
+        other.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for other in others:
+            other.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
 def meanwhile(action: Callable[[], None] | None):
     """Does it on another thread, a while after the block began."""
     failure = []
@@ -145,8 +158,9 @@ def main() -> None:
             noise.append(run(bench, echo, args.around, seed, 1))
             line(fault, echo, "", noise[-1])
             for server in servers:
-                found[server.name, fault] = measure(bench, server, fault, faults, seed, args)
-                cluster.settle()
+                with resting([other for other in servers if other is not server]):
+                    found[server.name, fault] = measure(bench, server, fault, faults, seed, args)
+                    cluster.settle()
             seed += 3
     write("redis-fault", figures(found, noise))
 
