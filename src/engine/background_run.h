@@ -2,7 +2,6 @@
 // that no more are begun until it returns.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <span>
 
@@ -15,13 +14,10 @@ class BackgroundRun : public PoolTask {
  public:
   void Run(std::span<const std::shared_ptr<PoolTask>>) final {
     Compute();
-    if (state_.exchange(State::kReturned) == State::kHangs) model().health().OnReturned();
+    run_.OnReturned(model().health());
   }
   void Drop(DropReason) final {}
-  void OnHung() final {
-    model().health().OnHung(std::chrono::steady_clock::now());
-    if (state_.exchange(State::kHangs) == State::kReturned) model().health().OnReturned();
-  }
+  void OnHung() final { run_.OnHung(model().health(), std::chrono::steady_clock::now()); }
 
  protected:
   virtual void Compute() = 0;
@@ -29,8 +25,7 @@ class BackgroundRun : public PoolTask {
   virtual const ServedModel& model() const = 0;
 
  private:
-  enum class State : std::uint8_t { kUnknown, kHangs, kReturned };
-  std::atomic<State> state_ = State::kUnknown;
+  WatchedRun run_;
 };
 
 }  // namespace punctual

@@ -153,8 +153,6 @@ class Request final : public TimerTarget,
   static void Judge(RequestServices& services, const ServedModel& model, const ModelRun& run);
   // Not that of the question, or of how many run at once.
   bool IsFaultOfTheModel(const Result<Outputs>& outputs) const;
-  // The worker is not busy with this any more, if it was said to hang.
-  void NoteReturned();
   void Keep(const CachedAnswer& answer);
   // What is waiting for us to land, if we lead; whoever takes it lands it or, by dropping it, gives it up.
   FlightLead TakeLead() {
@@ -196,9 +194,7 @@ class Request final : public TimerTarget,
   std::atomic<bool> found_in_redis_ = false;
   // It was given to the pool; it is a probe; Redis has been asked and has not replied yet.
   std::atomic<bool> in_pool_ = false, probing_ = false, asks_redis_ = false;
-  // A run that hangs may return while that is being found out.
-  enum class RunState : std::uint8_t { kUnknown, kHangs, kReturned };
-  std::atomic<RunState> run_state_ = RunState::kUnknown;
+  WatchedRun run_;
   Mutex mutex_;
   FlightLead lead_ GUARDED_BY(mutex_);
   LadderState ladder_ GUARDED_BY(mutex_);

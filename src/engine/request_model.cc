@@ -166,7 +166,7 @@ bool Request::IsWanted() {
 
 bool Request::BeginRun() {
   if (!IsWanted()) {
-    NoteReturned();
+    run_.OnReturned(question_.model->health());
     TakeLead();
     Handle(LadderEvent::kMissed, Source::kModel, {});
     return false;
@@ -193,10 +193,11 @@ void Request::RunTogether(std::span<Request* const> members) {
   std::string fault;
   bool computed = false;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    members[i]->NoteReturned();
+    members[i]->run_.OnReturned(model.health());
     computed = computed || results[i].has_value();
     if (members[i]->IsFaultOfTheModel(results[i])) fault = results[i].error().message;
   }
+  if (!computed && fault.empty()) model.health().OnNothingLearnt(end);
   if (computed || !fault.empty()) {
     model.batches().cost().Record(end - begin);
     Judge(services, model, {begin, end, members.size(), fault});
@@ -217,9 +218,8 @@ void Request::Drop(DropReason reason) {
 
 void Request::OnHung() {
   const ServedModel& model = *question_.model;
-  if (model.health().OnHung(services_.clock.Now()) && services_.on_notice)
+  if (run_.OnHung(model.health(), services_.clock.Now()) && services_.on_notice)
     services_.on_notice("model " + model.identity()->model + " is left alone: " + model.health().Summary());
-  if (run_state_.exchange(RunState::kHangs) == RunState::kReturned) model.health().OnReturned();
   // Others who ask the same are not to wait for it as well.
   TakeLead();
   Handle(LadderEvent::kMissed, Source::kModel, Missed(Source::kModel, kHangs));
@@ -242,7 +242,7 @@ Request::RungReport Request::ComputeAndKeep() {
   const TimePoint begin = services_.clock.Now();
   Result<Outputs> outputs = Compute(question_);
   const TimePoint end = services_.clock.Now();
-  NoteReturned();
+  run_.OnReturned(question_.model->health());
   const bool failed = IsFaultOfTheModel(outputs);
   if (outputs.has_error() && !failed) question_.model->health().OnNothingLearnt(end);
   if (outputs.has_value() || failed) {
@@ -275,10 +275,6 @@ bool Request::IsFaultOfTheModel(const Result<Outputs>& outputs) const {
          (outputs.error().code == Code::kInternal && !question_.model->features());
 }
 
-void Request::NoteReturned() {
-  if (run_state_.exchange(RunState::kReturned) == RunState::kHangs) question_.model->health().OnReturned();
-}
-
 void Request::Judge(RequestServices& services, const ServedModel& model, const ModelRun& run) {
   const Duration took = run.end - run.begin;
   services.metrics.CountInference(model, took, !run.fault.empty());
@@ -288,8 +284,8 @@ void Request::Judge(RequestServices& services, const ServedModel& model, const M
   else if (took > model.far_over() * static_cast<std::int64_t>(run.questions))
     opened = model.health().OnFailure(
         run.begin, run.end, "an inference took " + std::to_string(took / std::chrono::milliseconds(1)) + " ms");
-  else
-    model.health().OnSuccess(run.begin, run.end);
+  else if (model.health().OnSuccess(run.begin, run.end))
+    model.ForgetCosts();  // else those of its illness would keep everyone out for as long again
   if (opened && services.on_notice)
     services.on_notice("model " + model.identity()->model + " is left alone for a while: " + model.health().Summary());
 }

@@ -22,21 +22,22 @@ bool ModelHealth::MayProbe(TimePoint now) {
   return true;
 }
 
-void ModelHealth::OnSuccess(TimePoint began, TimePoint now) {
-  if (!marked_.load(std::memory_order_relaxed)) return;
+bool ModelHealth::OnSuccess(TimePoint began, TimePoint now) {
+  if (!marked_.load(std::memory_order_relaxed)) return false;
   MutexLock lock(mutex_);
   if (open()) {
     // What began before it opened says nothing; whoever hangs still may take the next one along.
-    if (began < failed_at_ || hanging_ > 0) return;
+    if (began < failed_at_ || hanging_ > 0) return false;
     score_ = kAfterProbe;
     closed_at_ = now;
     open_.store(false, std::memory_order_relaxed);
-    return;
+    return true;
   }
   score_ *= kWorkedOff;
-  if (score_ >= kForgotten) return;
+  if (score_ >= kForgotten) return false;
   score_ = 0;
   marked_.store(false, std::memory_order_relaxed);
+  return false;
 }
 
 bool ModelHealth::OnFailure(TimePoint began, TimePoint now, const std::string& why) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "base/mutex.h"
@@ -26,8 +27,8 @@ class ModelHealth {
   // the model hangs: each try might take another worker.
   bool MayProbe(TimePoint now);
 
-  // What came of a run, which began at `began`.
-  void OnSuccess(TimePoint began, TimePoint now);
+  // What came of a run, which began at `began`. True: this one closed it.
+  bool OnSuccess(TimePoint began, TimePoint now);
   // True: this one opened it. What runs beside a run that fails, on other workers, often suffers from the same: it
   // counts once.
   bool OnFailure(TimePoint began, TimePoint now, const std::string& why);
@@ -52,6 +53,26 @@ class ModelHealth {
   TimePoint closed_at_ GUARDED_BY(mutex_){};
   TimePoint failed_at_ GUARDED_BY(mutex_){};  // when the last failure that counted was seen
   std::string why_ GUARDED_BY(mutex_);
+};
+
+// One run, of which two threads tell in any order: the one that computes that it is back, the watch over workers that
+// it hangs. Thread-safe.
+class WatchedRun {
+ public:
+  // True: this one opened it.
+  bool OnHung(ModelHealth& health, TimePoint now) {
+    const bool opened = health.OnHung(now);
+    if (state_.exchange(State::kHangs) == State::kReturned) health.OnReturned();
+    return opened;
+  }
+  // May be told more than once.
+  void OnReturned(ModelHealth& health) {
+    if (state_.exchange(State::kReturned) == State::kHangs) health.OnReturned();
+  }
+
+ private:
+  enum class State : std::uint8_t { kUnknown, kHangs, kReturned };
+  std::atomic<State> state_ = State::kUnknown;
 };
 
 }  // namespace punctual

@@ -52,9 +52,29 @@ TEST(ModelHealthTest, OneProbeAPauseAndTheFirstThatIsWellClosesIt) {
   EXPECT_FALSE(health.MayProbe(kNow));
   EXPECT_TRUE(health.MayProbe(kNow + ModelHealth::kFirstPause));
   EXPECT_FALSE(health.MayProbe(kNow + ModelHealth::kFirstPause));
-  health.OnSuccess(kNow + seconds(1), kNow + seconds(1));
+  EXPECT_TRUE(health.OnSuccess(kNow + seconds(1), kNow + seconds(1)));
   EXPECT_FALSE(health.open());
   EXPECT_FALSE(health.MayProbe(kNow + seconds(100)));
+  EXPECT_FALSE(health.OnSuccess(kNow + seconds(2), kNow + seconds(2)));  // it was closed before
+}
+
+TEST(ModelHealthTest, ARunThatHangsAndItsReturnMayBeToldInAnyOrder) {
+  const auto may_probe_after = [](auto tell) {
+    ModelHealth health;
+    WatchedRun run;
+    tell(run, health);
+    return health.MayProbe(kNow + seconds(100));
+  };
+  EXPECT_FALSE(may_probe_after([](WatchedRun& run, ModelHealth& health) { EXPECT_TRUE(run.OnHung(health, kNow)); }));
+  EXPECT_TRUE(may_probe_after([](WatchedRun& run, ModelHealth& health) {
+    EXPECT_TRUE(run.OnHung(health, kNow));
+    run.OnReturned(health);
+    run.OnReturned(health);
+  }));
+  EXPECT_TRUE(may_probe_after([](WatchedRun& run, ModelHealth& health) {
+    run.OnReturned(health);
+    EXPECT_TRUE(run.OnHung(health, kNow));
+  }));
 }
 
 TEST(ModelHealthTest, PausesGrowToABoundAndAreShortAgainAfterAWhileOfHealth) {

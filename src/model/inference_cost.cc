@@ -21,7 +21,8 @@ constexpr Duration kOld = std::chrono::milliseconds(100);
 void InferenceCost::Seed(const Histogram& calibration) {
   const float scale = kSeed / static_cast<float>(std::max<std::uint64_t>(1, calibration.count()));
   for (std::size_t bucket = 0; bucket < kHistogramBuckets; ++bucket)
-    weights_[bucket] = scale * static_cast<float>(calibration.CountIn(bucket));
+    seed_[bucket] = scale * static_cast<float>(calibration.CountIn(bucket));
+  weights_ = seed_;
   Publish();
 }
 
@@ -36,6 +37,12 @@ void InferenceCost::Update(TimePoint now) {
                         : static_cast<float>(count.exchange(0, std::memory_order_relaxed));
     fresh_sum += fresh[bucket];
     old_sum += weights_[bucket];
+  }
+  if (forget_.exchange(false, std::memory_order_relaxed)) {
+    weights_ = seed_;
+    updated_ = now;
+    Publish();
+    return;
   }
   if (fresh_sum == 0) return;
   // By the time that has gone by, not by runs: where the model is kept from being asked, a few tries a second must be

@@ -13,7 +13,7 @@
 
 namespace punctual {
 
-// Record, typical and high: any thread. Update: one thread at a time.
+// Record, Forget, typical and high: any thread. Update: one thread at a time.
 class InferenceCost {
  public:
   // Of a calibration; before anybody else uses it.
@@ -24,6 +24,9 @@ class InferenceCost {
   // also where few runs come in (but a second's worth at once at most). Every kUpdateEvery.
   void Update(TimePoint now);
   static constexpr Duration kUpdateEvery = std::chrono::milliseconds(100);
+
+  // From the next update on as after Seed: what was recorded until then was the model's illness, which is over.
+  void Forget() { forget_.store(true, std::memory_order_relaxed); }
 
   // The median.
   Duration typical() const { return typical_.load(std::memory_order_relaxed); }
@@ -36,9 +39,10 @@ class InferenceCost {
   void Publish();
 
   std::array<std::atomic<std::uint32_t>, kHistogramBuckets> fresh_{};
-  std::array<float, kHistogramBuckets> weights_{};
+  std::array<float, kHistogramBuckets> weights_{}, seed_{};
   std::atomic<Duration> typical_ = Duration::zero(), high_ = Duration::zero();
   std::atomic<TimePoint> measured_ = TimePoint::min();
+  std::atomic<bool> forget_ = false;
   TimePoint updated_ = TimePoint::min();  // with something new; of Update alone
 };
 

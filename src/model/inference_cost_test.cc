@@ -100,6 +100,21 @@ TEST(InferenceCostTest, OneStallAfterAQuietHourIsOneRunAmongMany) {
   ExpectAbout(cost.high(), microseconds(100));
 }
 
+TEST(InferenceCostTest, ForgetsAnIllnessThatIsOver) {
+  InferenceCost cost;
+  Seeded(cost);
+  for (int i = 0; i < 20; ++i) Runs(cost, 10, milliseconds(200));
+  ExpectAbout(cost.typical(), milliseconds(200));
+  cost.Record(milliseconds(200));
+  cost.Forget();
+  cost.Update(Later());
+  ExpectAbout(cost.typical(), microseconds(100));
+  ExpectAbout(cost.high(), microseconds(200));
+  // Were it not over, that would be seen soon.
+  for (int i = 0; i < 4; ++i) Runs(cost, 20, milliseconds(200));
+  ExpectAbout(cost.typical(), milliseconds(200));
+}
+
 TEST(InferenceCostTest, SaysToOneCallerAtATimeThatItIsOld) {
   InferenceCost cost;
   Seeded(cost);

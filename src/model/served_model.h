@@ -67,6 +67,11 @@ class ServedModel {
     cost_->Update(now);
     batches_.cost().Update(now);
   }
+  // As at load.
+  void ForgetCosts() const {
+    cost_->Forget();
+    batches_.cost().Forget();
+  }
   ModelHealth& health() const { return *health_; }
   // Far over what it should take, as at load: that is a fault.
   Duration far_over() const { return far_over_; }
