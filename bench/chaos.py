@@ -113,12 +113,12 @@ def rounds(faults_of_round: list[str], until: float) -> Iterator[tuple[int, str]
             return
 
 
-def line(fault: str, found: Outcome, suffered: int | None) -> None:
+def line(fault: str, found: Outcome, suffered: int | None, rss: int) -> None:
     during = found.during
     recovery = f"{found.recovery_s:4.1f} s" if found.recovered else f"not within {found.recovery_s:.0f} s"
     print(f"  {fault:<18} in time {100 * during.within:7.3f} %  unanswered {during.unanswered + found.after.unanswered:>5}  degraded "
           f"{100 * found.before.degraded:5.1f} -> {100 * during.degraded:5.1f} -> {100 * found.after.degraded:5.1f} %  as before after "
-          f"{recovery}{'' if suffered is None else f'  ({suffered} inferences hit)'}", flush=True)
+          f"{recovery}, {rss / 1e6:.0f} MB{'' if suffered is None else f'  ({suffered} inferences hit)'}", flush=True)
 
 
 def main() -> None:
@@ -150,7 +150,8 @@ def main() -> None:
         for seed, fault in rounds(chosen, until):
             with workload.feeding(bench, chaos.server, BOOKS_HZ) as chaos.feed:
                 found.setdefault(fault, []).append(suffer(bench, chaos, fault, rate, seed, args))
-            line(fault, found[fault][-1], page.suffered if fault in chaos_faults.OF_INFERENCES else None)
+            rss.append(chaos.server.rss_bytes())
+            line(fault, found[fault][-1], page.suffered if fault in chaos_faults.OF_INFERENCES else None, rss[-1])
             noise.append(load(bench, echo, rate, args.calm, options=workload.load_options(bench, seed)))
             if chaos.server.process.poll() is not None:
                 crashes += 1
@@ -158,7 +159,6 @@ def main() -> None:
                 start_server(bench, chaos, within)
             if fault == "redis_stops":
                 chaos.cluster.settle()
-            rss.append(chaos.server.rss_bytes())
         # Against the first round's end, where there are more: by then everything has been used once.
         grown = rss[-1] - rss[len(chosen) - 1 if len(rss) > len(chosen) else 0]
         page.clear()
