@@ -14,7 +14,11 @@ constexpr float kSeed = 32;
 constexpr Duration kHalfLife = std::chrono::seconds(2);
 // Of a time without runs, what it lets age at most: a quiet hour leaves what was known.
 constexpr Duration kLongestGap = std::chrono::seconds(1);
-constexpr Duration kOld = std::chrono::milliseconds(100);
+constexpr Duration kOld = std::chrono::milliseconds(100), kOldWhenIll = std::chrono::milliseconds(10);
+// Of what 95 of 100 did not pass at load.
+constexpr int kIll = 4;
+constexpr std::uint32_t kWellRuns = 32;
+constexpr int kIdle = 20;  // times as long as an inference, between those that find out whether it is still ill
 
 }  // namespace
 
@@ -24,6 +28,14 @@ void InferenceCost::Seed(const Histogram& calibration) {
     seed_[bucket] = scale * static_cast<float>(calibration.CountIn(bucket));
   weights_ = seed_;
   Publish();
+  well_below_.store(kIll * high(), std::memory_order_relaxed);
+}
+
+void InferenceCost::RecordIll(Duration took) {
+  if (took > well_below_.load(std::memory_order_relaxed))
+    well_runs_.store(0, std::memory_order_relaxed);
+  else if (well_runs_.fetch_add(1, std::memory_order_relaxed) + 1 >= kWellRuns)
+    Forget();
 }
 
 void InferenceCost::Update(TimePoint now) {
@@ -40,6 +52,7 @@ void InferenceCost::Update(TimePoint now) {
   }
   if (forget_.exchange(false, std::memory_order_relaxed)) {
     weights_ = seed_;
+    well_runs_.store(0, std::memory_order_relaxed);
     updated_ = now;
     Publish();
     return;
@@ -75,7 +88,8 @@ void InferenceCost::Publish() {
 
 bool InferenceCost::IsOld(TimePoint now) {
   TimePoint measured = measured_.load(std::memory_order_relaxed);
-  return now - kOld > measured && measured_.compare_exchange_strong(measured, now, std::memory_order_relaxed);
+  const Duration old = IsIll() ? std::clamp(kIdle * typical(), kOldWhenIll, kOld) : kOld;
+  return now - old > measured && measured_.compare_exchange_strong(measured, now, std::memory_order_relaxed);
 }
 
 }  // namespace punctual

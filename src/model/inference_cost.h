@@ -2,7 +2,8 @@
 // asked, what is admitted, when a look-up is not waited for any longer.
 //
 // Robust to a noisy machine: quantiles of many runs, so that a run that lost its core for a while is one run among
-// them; and what nobody measures does not age, so that a quiet hour leaves what was known.
+// them; and what nobody measures does not age, so that a quiet hour leaves what was known. Where runs take far longer
+// than at load, the model is ill, and some tens of runs in a row as they were at load tell that this is over.
 #pragma once
 
 #include <array>
@@ -19,7 +20,10 @@ class InferenceCost {
   // Of a calibration; before anybody else uses it.
   void Seed(const Histogram& calibration);
 
-  void Record(Duration took) { fresh_[HistogramBucket(took)].fetch_add(1, std::memory_order_relaxed); }
+  void Record(Duration took) {
+    fresh_[HistogramBucket(took)].fetch_add(1, std::memory_order_relaxed);
+    if (IsIll()) RecordIll(took);
+  }
   // Takes in what was recorded since the last one, of which what is older counts less and less: half after two seconds,
   // also where few runs come in (but a second's worth at once at most). Every kUpdateEvery.
   void Update(TimePoint now);
@@ -32,10 +36,13 @@ class InferenceCost {
   Duration typical() const { return typical_.load(std::memory_order_relaxed); }
   // What 95 of 100 do not pass.
   Duration high() const { return high_.load(std::memory_order_relaxed); }
-  // Some time has gone by without a run: what is known may not be so any more. True for one caller each 100 ms.
+  // Some time has gone by without a run: what is known may not be so any more. True for one caller each 100 ms, and of
+  // a model that is ill for one in so much time that its runs take a twentieth of it.
   bool IsOld(TimePoint now);
 
  private:
+  bool IsIll() const { return high() > well_below_.load(std::memory_order_relaxed); }
+  void RecordIll(Duration took);
   void Publish();
 
   std::array<std::atomic<std::uint32_t>, kHistogramBuckets> fresh_{};
@@ -43,7 +50,9 @@ class InferenceCost {
   std::atomic<Duration> typical_ = Duration::zero(), high_ = Duration::zero();
   std::atomic<TimePoint> measured_ = TimePoint::min();
   std::atomic<bool> forget_ = false;
-  TimePoint updated_ = TimePoint::min();  // with something new; of Update alone
+  std::atomic<Duration> well_below_ = Duration::max();  // of a run
+  std::atomic<std::uint32_t> well_runs_ = 0;            // in a row, while it is ill
+  TimePoint updated_ = TimePoint::min();                // with something new; of Update alone
 };
 
 }  // namespace punctual

@@ -115,6 +115,37 @@ TEST(InferenceCostTest, ForgetsAnIllnessThatIsOver) {
   ExpectAbout(cost.typical(), milliseconds(200));
 }
 
+TEST(InferenceCostTest, RunsInARowThatAreAsAtLoadTellThatAnIllnessIsOver) {
+  InferenceCost cost;
+  Seeded(cost);
+  const auto ill = [&cost] { return cost.high() > milliseconds(100); };
+  for (int i = 0; i < 20; ++i) {
+    Runs(cost, 8, microseconds(100));
+    Runs(cost, 2, milliseconds(200));
+  }
+  ASSERT_TRUE(ill());
+  // One in ten is still slow: it is not over.
+  for (int i = 0; i < 30; ++i) {
+    Runs(cost, 9, microseconds(100), milliseconds(1));
+    Runs(cost, 1, milliseconds(200), milliseconds(1));
+  }
+  EXPECT_TRUE(ill());
+  Runs(cost, 31, microseconds(100), milliseconds(1));
+  EXPECT_TRUE(ill());
+  Runs(cost, 1, microseconds(100), milliseconds(1));
+  EXPECT_FALSE(ill());
+}
+
+TEST(InferenceCostTest, OneThatIsIllIsOldSooner) {
+  InferenceCost cost;
+  Seeded(cost);
+  Runs(cost, 100, microseconds(100));
+  EXPECT_FALSE(cost.IsOld(Later(milliseconds(50))));
+  for (int i = 0; i < 20; ++i) Runs(cost, 10, milliseconds(2));
+  EXPECT_FALSE(cost.IsOld(Later(milliseconds(30))));
+  EXPECT_TRUE(cost.IsOld(Later(milliseconds(20))));
+}
+
 TEST(InferenceCostTest, SaysToOneCallerAtATimeThatItIsOld) {
   InferenceCost cost;
   Seeded(cost);
