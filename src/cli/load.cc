@@ -152,7 +152,8 @@ void AddWorkloadOptions(CLI::App& command, Flags& flags) {
   command.add_option("--warmup", flags.warmup_s, "seconds of load before that, not counted")->capture_default_str();
   command.add_option("--timeout-ms", flags.timeout_ms, "a request without a response by then is unanswered")
       ->capture_default_str();
-  command.add_option("--connections", options.connections, "kept open; 0: one a user")->capture_default_str();
+  command.add_option("--connections", options.connections, "kept open, the users' in turn; 0: one a user")
+      ->capture_default_str();
   command.add_option("--threads", options.threads, "threads that drive them")->capture_default_str();
   command.add_option("--seed", options.seed, "same seed, same requests at the same times")->capture_default_str();
 }

@@ -58,6 +58,7 @@ Schedule MakeSchedule(const LoadPlan& plan, std::size_t thread) {
 
 Generator::Generator(const LoadPlan& plan, std::size_t thread)
     : plan_(plan),
+      thread_(thread),
       schedule_(MakeSchedule(plan, thread)),
       buffer_(64u << 10),
       stats_(plan.options.tiers.size(), plan.limits.size(), plan.windows),
@@ -129,17 +130,33 @@ bool Generator::EmitDue(TimePoint end) {
   return true;
 }
 
+std::uint32_t Generator::IndexOf(std::uint32_t slot) const {
+  return static_cast<std::uint32_t>(slot % plan_.connections / static_cast<std::size_t>(plan_.options.threads));
+}
+
+std::uint32_t Generator::FreeSlot(std::uint32_t slot) const {
+  const auto free = [this](std::uint32_t candidate) {
+    const Connection& connection = connections_[IndexOf(candidate)];
+    return connection.state == Connection::State::kOpen && connection.head == 0;
+  };
+  if (free(slot)) return slot;
+  const auto users = static_cast<std::uint32_t>(plan_.options.users.size());
+  for (std::uint32_t other = slot % users; other < plan_.connections; other += users)
+    if (other % static_cast<std::size_t>(plan_.options.threads) == thread_ && free(other)) return other;
+  return slot;
+}
+
 void Generator::Emit(const Arrival& arrival, TimePoint due, TimePoint now) {
   const RequestId id = first_id_ + requests_.size();
-  const Request& request = requests_.emplace_back(Request{.due = due, .slot = arrival.slot, .symbol = arrival.symbol});
+  const std::uint32_t slot = FreeSlot(arrival.slot);
+  const Request& request = requests_.emplace_back(Request{.due = due, .slot = slot, .symbol = arrival.symbol});
   if (Measured(request)) {
     if (!measuring_) cpu_before_ = ThreadCpu();
     measuring_ = true;
     stats_.RecordSent(TierOf(request), WindowOf(request));
     stats_.lateness.Record(now - due);
   }
-  const auto index =
-      static_cast<std::uint32_t>(arrival.slot % plan_.connections / static_cast<std::size_t>(plan_.options.threads));
+  const std::uint32_t index = IndexOf(slot);
   Connection& connection = connections_[index];
   if (connection.tail != 0) At(connection.tail).next = id;
   connection.tail = id;
@@ -154,8 +171,7 @@ void Generator::Expire(TimePoint now) {
     if (!oldest.done) {
       if (now < oldest.due + plan_.options.timeout) return;
       // What was due before it is gone, so it is the first on its connection.
-      const auto index =
-          static_cast<std::uint32_t>(oldest.slot % plan_.connections / static_cast<std::size_t>(plan_.options.threads));
+      const std::uint32_t index = IndexOf(oldest.slot);
       if (Measured(oldest)) stats_.RecordTimeOut(WindowOf(oldest));
       const bool sent = std::exchange(connections_[index].in_flight, false);
       FinishHead(connections_[index]);

@@ -5,7 +5,8 @@
 // of an epoll_pwait2 whose timeout is the next due time to the nanosecond.
 //
 // Open loop: a request is due when the schedule says, whatever became of those before. One that is due on a busy
-// connection waits for it, and its time counts on: the server's stalls show in full (no coordinated omission).
+// connection goes over another one of the same user that is free, as in browsers; where none is it waits, and its time
+// counts on: the server's stalls show in full (no coordinated omission).
 #pragma once
 
 #include <atomic>
@@ -82,6 +83,9 @@ class Generator {
   TimePoint NextWake(bool emitting) const;
   bool EmitDue(TimePoint end);
   void Emit(const Arrival& arrival, TimePoint due, TimePoint now);
+  std::uint32_t IndexOf(std::uint32_t slot) const;  // of its connection
+  // That slot, or one of the same user whose connection is free.
+  std::uint32_t FreeSlot(std::uint32_t slot) const;
   void Expire(TimePoint now);
   void Publish(TimePoint now);
 
@@ -103,6 +107,7 @@ class Generator {
   std::size_t WindowOf(const Request& request) const;
 
   const LoadPlan& plan_;
+  const std::size_t thread_;
   Schedule schedule_;
   UniqueFd epoll_;
   std::vector<Connection> connections_;

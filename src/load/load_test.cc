@@ -108,6 +108,22 @@ TEST(LoadTest, UsersShareConnectionsAndWaitForThem) {
   EXPECT_EQ(server.accepted(), 3);
 }
 
+TEST(LoadTest, WhatIsDueOnABusyConnectionGoesOverAFreeOneOfItsUser) {
+  bool first = true;
+  TestServer server([&](const TestRequest&) -> std::optional<std::string> {
+    if (std::exchange(first, false)) return std::nullopt;
+    return kAnswer;
+  });
+  LoadOptions options = Options(server);
+  options.users = MakeUsers(1, options.tiers);
+  options.connections = 2;
+  options.rate = 100;
+  options.timeout = seconds(2);
+  const LoadReport report = ReportOf(options);
+  EXPECT_EQ(report.stats.timed_out, 1u);  // those behind it on its connection, every other one, would be so too
+  EXPECT_EQ(report.stats.answered() + 1, report.stats.sent());
+}
+
 TEST(LoadTest, ThreadsDivideTheLoad) {
   TestServer server([&](const TestRequest&) { return kAnswer; });
   LoadOptions options = Options(server);
