@@ -151,6 +151,8 @@ class Request final : public TimerTarget,
   };
   // What a run says about the model's health.
   static void Judge(RequestServices& services, const ServedModel& model, const ModelRun& run);
+  // Whether there is CPU enough to find out soon that a model is well again.
+  bool MayHurry() const { return services_.brown_out.Allows(BrownOutLevel::kNoAudits); }
   // Not that of the question, or of how many run at once.
   bool IsFaultOfTheModel(const Result<Outputs>& outputs) const;
   void Keep(const CachedAnswer& answer);

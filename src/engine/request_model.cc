@@ -131,7 +131,7 @@ Request::RungReport Request::TryModel() {
   }
   in_pool_.store(false, std::memory_order_relaxed);
   // What the model took when it was last measured may be what keeps everyone out: one finds out, who does not wait.
-  if (admission == Admission::kTooLate && model.cost().IsOld(submitted_)) Probe();
+  if (admission == Admission::kTooLate && model.cost().IsOld(submitted_, MayHurry())) Probe();
   TakeLead();
   return Missed(Source::kModel, admission == Admission::kFull ? kQueueFull : kNotAdmitted);
 }
@@ -301,7 +301,7 @@ Request::RungReport Request::TryStudent() {
   if (services_.cache.GetMemory(*key, begin, answer))
     return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
   if (student_takes_ == Duration::zero()) {
-    if (!student.health().open() && student.cost().IsOld(begin)) {
+    if (!student.health().open() && student.cost().IsOld(begin, MayHurry())) {
       Job job;
       job.task = std::make_shared<StudentTrial>(question_);
       job.tier = tier_.index;

@@ -86,9 +86,9 @@ void InferenceCost::Publish() {
   high_.store(quantile(0.95f), std::memory_order_relaxed);
 }
 
-bool InferenceCost::IsOld(TimePoint now) {
+bool InferenceCost::IsOld(TimePoint now, bool may_hurry) {
   TimePoint measured = measured_.load(std::memory_order_relaxed);
-  const Duration old = IsIll() ? std::clamp(kIdle * typical(), kOldWhenIll, kOld) : kOld;
+  const Duration old = may_hurry && IsIll() ? std::clamp(kIdle * typical(), kOldWhenIll, kOld) : kOld;
   return now - old > measured && measured_.compare_exchange_strong(measured, now, std::memory_order_relaxed);
 }
 

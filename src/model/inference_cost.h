@@ -36,9 +36,9 @@ class InferenceCost {
   Duration typical() const { return typical_.load(std::memory_order_relaxed); }
   // What 95 of 100 do not pass.
   Duration high() const { return high_.load(std::memory_order_relaxed); }
-  // Some time has gone by without a run: what is known may not be so any more. True for one caller each 100 ms, and of
-  // a model that is ill for one in so much time that its runs take a twentieth of it.
-  bool IsOld(TimePoint now);
+  // Some time has gone by without a run: what is known may not be so any more. True for one caller each 100 ms; of a
+  // model that is ill, if `may_hurry`, for one in so much time that its runs take a twentieth of it.
+  bool IsOld(TimePoint now, bool may_hurry);
 
  private:
   bool IsIll() const { return high() > well_below_.load(std::memory_order_relaxed); }

@@ -140,10 +140,11 @@ TEST(InferenceCostTest, OneThatIsIllIsOldSooner) {
   InferenceCost cost;
   Seeded(cost);
   Runs(cost, 100, microseconds(100));
-  EXPECT_FALSE(cost.IsOld(Later(milliseconds(50))));
+  EXPECT_FALSE(cost.IsOld(Later(milliseconds(50)), true));
   for (int i = 0; i < 20; ++i) Runs(cost, 10, milliseconds(2));
-  EXPECT_FALSE(cost.IsOld(Later(milliseconds(30))));
-  EXPECT_TRUE(cost.IsOld(Later(milliseconds(20))));
+  EXPECT_FALSE(cost.IsOld(Later(milliseconds(30)), true));
+  EXPECT_FALSE(cost.IsOld(Later(milliseconds(20)), false));
+  EXPECT_TRUE(cost.IsOld(Later(milliseconds(1)), true));
 }
 
 TEST(InferenceCostTest, SaysToOneCallerAtATimeThatItIsOld) {
@@ -151,10 +152,10 @@ TEST(InferenceCostTest, SaysToOneCallerAtATimeThatItIsOld) {
   Seeded(cost);
   Runs(cost, 1, microseconds(100));
   const TimePoint now = Later(Duration::zero());
-  EXPECT_FALSE(cost.IsOld(now));
-  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(5)));
-  EXPECT_FALSE(cost.IsOld(now + std::chrono::seconds(5)));
-  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(10)));
+  EXPECT_FALSE(cost.IsOld(now, true));
+  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(5), true));
+  EXPECT_FALSE(cost.IsOld(now + std::chrono::seconds(5), true));
+  EXPECT_TRUE(cost.IsOld(now + std::chrono::seconds(10), true));
 }
 
 TEST(InferenceCostTest, ManyThreadsRecordWhileItIsUpdated) {
