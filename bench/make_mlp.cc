@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "onnx_graph.h"
+#include "support/onnx_graph.h"
 
 int main(int argc, char** argv) {
   std::vector<std::int64_t> widths;

@@ -34,7 +34,7 @@ LOWEST_RATE = 200.0  # where the search for a capacity begins
 SEEDS = itertools.count(1)  # another market each time: what is cached of one is no answer in the next
 
 
-def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvino", trained: bool = False) -> None:
+def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "auto", trained: bool = False) -> None:
     """The model, which `backend` computes, and its student, with a signal for each symbol of the feed. An empty ladder: all that
     there are. `trained`: the one of models/, else one of the paper's size."""
     def head(rungs: list[str]) -> str:
@@ -42,13 +42,10 @@ def make_models(folder: pathlib.Path, ladder: list[str], backend: str = "openvin
 
     student = f'student = "{STUDENT}"\n' if not ladder or "student" in ladder else ""
     copy_models(folder, [MODEL, STUDENT],
-                {MODEL: student + head(ladder), STUDENT: head([rung for rung in ladder if rung != "student"])})
+                {MODEL: f'backend = "{backend}"\n' + student + head(ladder), STUDENT: head([rung for rung in ladder if rung != "student"])})
     for name in (MODEL, STUDENT):
-        if name == MODEL:
-            manifest = folder / name / "model.toml"
-            manifest.write_text(manifest.read_text().replace('backend = "openvino"', f'backend = "{backend}"'))
-            if not trained:
-                subprocess.run([BUILD / "make_model", "deeplob_32", folder / name / "1" / "model.onnx", "--input", "book"], check=True)
+        if name == MODEL and not trained:
+            subprocess.run([BUILD / "make_model", "deeplob_32", folder / name / "1" / "model.onnx", "--input", "book"], check=True)
         signals = folder / name / "1" / "signals.csv"
         lines = signals.read_text().splitlines()
         any_symbol = next(line for line in lines if line.startswith("SIM1,")).split(",", 1)[1]

@@ -11,6 +11,7 @@ find_package(prometheus-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(Protobuf REQUIRED MODULE) # model files are read through ONNX's own protobuf messages
 find_package(ONNX REQUIRED)
+find_package(hwy REQUIRED)
 find_library(PUNCTUAL_LMDB lmdb REQUIRED)
 if(PUNCTUAL_TESTS)
   find_package(GTest REQUIRED)

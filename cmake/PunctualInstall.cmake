@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-foreach(module base tensor telemetry market features model backend_openvino cache_record cache_disk cache_redis cache answer users engine)
+foreach(module base tensor telemetry market features model backend_openvino backend_native_kernels backend_native cache_record cache_disk cache_redis cache answer users engine)
   list(APPEND punctual_objects $<TARGET_OBJECTS:punctual_${module}>)
 endforeach()
 # The same rpath built and installed: where they differ, CMake pads the shorter one with empty elements, and the loader
@@ -15,7 +15,7 @@ set_target_properties(libpunctual PROPERTIES
   LINKER_LANGUAGE CXX OUTPUT_NAME punctual EXPORT_NAME punctual
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
   ${punctual_rpath_properties})
-target_link_libraries(libpunctual PRIVATE openvino::runtime prometheus-cpp::core ZLIB::ZLIB Threads::Threads
+target_link_libraries(libpunctual PRIVATE openvino::runtime hwy::hwy prometheus-cpp::core ZLIB::ZLIB Threads::Threads
   onnx_proto protobuf::libprotobuf ${PUNCTUAL_LMDB} punctual_valkey OpenSSL::SSL OpenSSL::Crypto)
 target_include_directories(libpunctual INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(libpunctual INTERFACE cxx_std_20)

@@ -52,6 +52,9 @@ using ReloadCallback = std::function<void(const Result<int>& changes)>;
 struct EngineOptions {
   std::string model_repository;  // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
   Duration reload_poll = std::chrono::seconds(1);  // how often the repository is looked at for changes; 0: never
+  // The file that keeps which backend was quicker on this CPU, for models with backend = "auto". Empty: one in the disk
+  // cache's folder; without a disk cache it is measured at each start.
+  std::string backend_choices;
   std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15), 6}},
                                               {"standard", {std::chrono::milliseconds(25), 3}},
                                               {"basic", {std::chrono::milliseconds(50), 1}}};
@@ -95,7 +98,8 @@ struct ModelStatus {
   std::string name;
   std::string version;  // the one that answers; empty: none does
   std::string variant;
-  std::string backend;
+  std::string backend;         // the one that computes
+  std::string backend_reason;  // why that one, where the manifest leaves it open: what each takes, or why one cannot
   std::string device;
   std::string error;               // why the newest version was refused; empty: it was not
   bool runs_inline = false;        // measured cheap enough to run on the caller's thread

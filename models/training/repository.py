@@ -37,7 +37,6 @@ def _manifest(spec: Spec, mean: np.ndarray, std: np.ndarray) -> str:
     classes = ", ".join(f'"{c}"' for c in CLASS_NAMES)
     return f"""# Written by models/training/train.py.
 description = "{spec.description}"
-backend = "openvino"
 device = "CPU"
 variant = "fp32"
 max_age_ms = {spec.max_age_ms}

@@ -126,12 +126,6 @@ class TieredCacheTest : public ::testing::Test {
     return std::none_of(purges.begin(), purges.end(), [](const PurgeStatus& purge) { return purge.running; });
   }
 
-  static bool DiskIsPurged(const TieredCache& cache) {
-    const auto purges = cache.Stats().purges;
-    return std::all_of(purges.begin(), purges.end(),
-                       [](const PurgeStatus& purge) { return purge.disk->state == PurgeState::kDone; });
-  }
-
   std::string directory_;
   std::shared_ptr<const ServedModel> model_;
   CachedAnswer answer_;
@@ -153,7 +147,7 @@ TEST_F(TieredCacheTest, WhatRisesWhileRedisIsBeingPurgedIsDroppedAtTheEnd) {
     scanning_ = true;
   }
   EXPECT_EQ(Purge(*cache).memory.dropped, 0u);
-  ASSERT_TRUE(Eventually([&] { return Calls("SCAN") > 0 && DiskIsPurged(*cache); }));
+  ASSERT_TRUE(Eventually([&] { return Calls("SCAN") > 0; }));
   EXPECT_EQ(AskRedis(*cache, key), RedisLookUp::kHit);
   CachedAnswer risen;
   EXPECT_TRUE(cache->GetMemory(key, Clock::Real().Now(), risen));

@@ -63,9 +63,9 @@ int LogModels(const Engine& engine) {
   const CacheStats cache = engine.Stats().cache;
   for (const ModelStatus& model : engine.Models()) {
     if (!model.version.empty())
-      spdlog::info("model {} version {}: {} on {} ({}), {:.3f} ms at p95{}", model.name, model.version, model.variant,
-                   model.device, model.backend, Milliseconds(model.expected),
-                   model.runs_inline ? ", runs on the caller's thread" : "");
+      spdlog::info("model {} version {}: {} on {} ({}{}), {:.3f} ms at p95{}", model.name, model.version, model.variant,
+                   model.device, model.backend, model.backend_reason.empty() ? "" : "; " + model.backend_reason,
+                   Milliseconds(model.expected), model.runs_inline ? ", runs on the caller's thread" : "");
     if (!model.version.empty()) LogCacheUse(model, cache);
     if (!model.student_error.empty()) spdlog::error("model {} has no student: {}", model.name, model.student_error);
     if (!model.error.empty()) spdlog::error("model {} was refused: {}", model.name, model.error);

@@ -184,6 +184,7 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
   if (auto models = root.Table("models")) {
     models->Get("repository", options.model_repository);
     models->GetMs("reload_poll_ms", options.reload_poll, Duration(0), kLongest);
+    models->Get("backend_choices", options.backend_choices);
   }
   ReadTiers(root, options);
   if (auto styles = root.Table("styles"))
@@ -197,6 +198,7 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
     return Fail(Code::kInvalidArgument,
                 path + ": models.repository: is missing; it must name the folder of the models");
   options.model_repository = Beside(path, options.model_repository);
+  if (!options.backend_choices.empty()) options.backend_choices = Beside(path, options.backend_choices);
   if (!users_file.empty()) {
     PUNCTUAL_ASSIGN(auto users, ReadUsersFile(Beside(path, users_file)));
     for (UserEntry& user : users)

@@ -86,6 +86,9 @@ LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   load.inline_below = pool.MeasureHandOver();
   load.longest_window = options.market_history;
   load.largest_batch = options.largest_batch;
+  load.backend_choices = options.backend_choices;
+  if (load.backend_choices.empty() && options.disk_cache)
+    load.backend_choices = options.disk_cache->directory + "/backends.txt";
   return load;
 }
 
@@ -412,7 +415,8 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       const ServedModel& model = *entry.served;
       status.version = model.identity()->version;
       status.variant = model.identity()->variant;
-      status.backend = model.manifest().backend;
+      status.backend = model.backend();
+      status.backend_reason = model.backend_reason();
       status.device = model.manifest().device;
       status.runs_inline = model.runs_inline();
       status.typical = model.cost().typical();

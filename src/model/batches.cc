@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <random>
 #include <utility>
+
+#include "model/trial_inputs.h"
 
 namespace punctual {
 
@@ -20,24 +21,6 @@ constexpr int kRuns = 12;
 constexpr Duration kPatience = std::chrono::milliseconds(100);
 // What takes longer is no help in budgets of milliseconds.
 constexpr Duration kLongest = std::chrono::milliseconds(25);
-
-template <class Float>
-void FillRandomly(std::span<std::byte> bytes, std::mt19937& random) {
-  std::normal_distribution<Float> normal;
-  for (std::size_t at = 0; at + sizeof(Float) <= bytes.size(); at += sizeof(Float)) {
-    const Float value = normal(random);
-    std::memcpy(bytes.data() + at, &value, sizeof value);
-  }
-}
-
-// Different numbers for each member. Whole numbers stay zero: they may be indices.
-void FillRandomly(const Signature& signature, Session& session) {
-  std::mt19937 random(1);
-  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
-    if (signature.inputs[i].dtype == DType::kFloat32) FillRandomly<float>(session.input(i), random);
-    if (signature.inputs[i].dtype == DType::kFloat64) FillRandomly<double>(session.input(i), random);
-  }
-}
 
 bool HasEqualAnswers(const Signature& signature, Session& batch, std::size_t size, Session& single) {
   FillRandomly(signature, batch);

@@ -33,7 +33,7 @@ struct SemanticSpec {
 
 struct Manifest {
   std::string description;
-  std::string backend = "openvino";
+  std::string backend = "auto";  // a backend's name, or "auto": model/backend_choice.h
   std::string device = "CPU";
   std::string variant = "fp32";
   // In order of preference; see answer/ladder.h.

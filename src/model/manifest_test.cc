@@ -10,7 +10,7 @@ using ::testing::HasSubstr;
 
 TEST(ManifestTest, AnEmptyOneHasTheDefaults) {
   const Manifest manifest = ParseManifest("", "m/model.toml").value();
-  EXPECT_EQ(manifest.backend, "openvino");
+  EXPECT_EQ(manifest.backend, "auto");
   EXPECT_EQ(manifest.device, "CPU");
   EXPECT_EQ(manifest.variant, "fp32");
   EXPECT_EQ(manifest.ladder, (std::vector{Source::kL1, Source::kL2, Source::kCoalesced, Source::kL3, Source::kModel,

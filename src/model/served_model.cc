@@ -22,9 +22,9 @@ constexpr Duration kFarOverAtLeast = std::chrono::milliseconds(20);
 Digest DigestOfText(const std::string& text) { return DigestOf(std::as_bytes(std::span(text))); }
 
 // What changes an answer's bits besides the model file: how its features are computed, and what computes.
-std::string AnsweringFacts(const Manifest& manifest, const std::string& onnx) {
+std::string AnsweringFacts(const Manifest& manifest, const std::string& backend, const std::string& onnx) {
   std::string facts =
-      HexText(DigestOfText(onnx)) + "|" + manifest.backend + "|" + manifest.device + "|" + manifest.variant;
+      HexText(DigestOfText(onnx)) + "|" + backend + "|" + manifest.device + "|" + manifest.variant;
   for (const OutputDeclaration& output : manifest.outputs) facts += "|" + output.name;
   if (manifest.features) {
     const FeatureSpec& spec = *manifest.features;
@@ -65,11 +65,11 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& f
   PUNCTUAL_ASSIGN(model->manifest_, ParseManifest(files.manifest, files.manifest_path));
   const Manifest& manifest = model->manifest_;
   model->identity_ = std::make_shared<const ModelIdentity>(ModelIdentity{files.name, files.version, manifest.variant});
-  model->digest_ = DigestOfText(AnsweringFacts(manifest, files.onnx));
-
-  PUNCTUAL_ASSIGN(Backend* const backend, FindBackend(manifest.backend));
-  PUNCTUAL_ASSIGN(model->compiled_, backend->Compile({files.onnx, files.onnx_path, manifest.variant, manifest.device}));
-  model->signature_ = model->compiled_->signature();
+  PUNCTUAL_ASSIGN(model->choice_, ChooseBackend(manifest.backend,
+                                                {files.onnx, files.onnx_path, manifest.variant, manifest.device},
+                                                options.backend_choices));
+  model->digest_ = DigestOfText(AnsweringFacts(manifest, model->choice_.backend, files.onnx));
+  model->signature_ = model->choice_.compiled->signature();
   PUNCTUAL_TRY(model->BindOutputs(files.manifest_path));
   PUNCTUAL_TRY(model->BindFeatures(files.manifest_path, options.longest_window));
   PUNCTUAL_TRY(model->BindSemantic(files));
@@ -147,7 +147,7 @@ Result<void> ServedModel::BindFeatures(const std::string& where, std::size_t lon
 }
 
 Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
-  PUNCTUAL_TRY(sessions_.Add(*compiled_, 1));
+  PUNCTUAL_TRY(sessions_.Add(*choice_.compiled, 1));
   PUNCTUAL_ASSIGN(const Histogram calibration, Calibrate(sessions_.first()));
   cost_->Seed(calibration);
   const Duration p99 = calibration.Quantile(0.99);
@@ -157,8 +157,8 @@ Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
   cheap_ = quick_ && p99 < inline_below_;
   const std::size_t sessions = options.pool_sessions + (quick_ ? options.caller_sessions : 0);
   // What runs where it is asked for never waits in a queue for company.
-  if (!cheap_) batches_.Find(*compiled_, sessions_.first(), options.largest_batch, options.pool_sessions);
-  while (sessions_.size() < sessions) PUNCTUAL_TRY(sessions_.Add(*compiled_, 1));
+  if (!cheap_) batches_.Find(*choice_.compiled, sessions_.first(), options.largest_batch, options.pool_sessions);
+  while (sessions_.size() < sessions) PUNCTUAL_TRY(sessions_.Add(*choice_.compiled, 1));
   return {};
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "model/backend.h"
+#include "model/backend_choice.h"
 #include "model/batches.h"
 #include "model/health.h"
 #include "model/inference_cost.h"
@@ -30,6 +30,7 @@ struct LoadOptions {
   Duration inline_below{};           // an inference that takes less runs where it is asked for
   std::size_t longest_window = 128;  // snapshots that the market keeps
   std::size_t largest_batch = 1;     // questions that the pool may compute at once, where that pays
+  std::string backend_choices;       // the file that ChooseBackend keeps; empty: none
 };
 
 // The files of one version, read once: what is digested is what runs.
@@ -48,6 +49,9 @@ class ServedModel {
   static Result<std::shared_ptr<const ServedModel>> Load(const ModelFiles& files, const LoadOptions& options);
 
   const Manifest& manifest() const { return manifest_; }
+  // The backend that computes, and why that one, if the manifest left it open.
+  const std::string& backend() const { return choice_.backend; }
+  const std::string& backend_reason() const { return choice_.reason; }
   const std::shared_ptr<const ModelIdentity>& identity() const { return identity_; }
   // Of what answers: the file's bytes, variant, backend, device and, where features are computed, how.
   const Digest& digest() const { return digest_; }
@@ -132,7 +136,7 @@ class ServedModel {
   Manifest manifest_;
   std::shared_ptr<const ModelIdentity> identity_;
   Digest digest_;
-  std::unique_ptr<CompiledModel> compiled_;
+  BackendChoice choice_;
   Signature signature_;
   std::vector<TensorSpec> output_specs_;
   std::vector<std::size_t> output_index_;  // of each of output_specs_ in the signature

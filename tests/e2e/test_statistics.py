@@ -184,7 +184,11 @@ def test_the_models_are_listed_with_what_they_take_and_give(client):
     assert set(models) == set(STYLES.values())
     for name, shape in (("mlp", [1, 22]), ("tcn", [1, 50, 14]), ("deeplob", [1, 100, 40])):
         model = models[name]
-        assert (model["version"], model["variant"], model["backend"]) == ("1", "fp32", "openvino")
+        assert (model["version"], model["variant"]) == ("1", "fp32")
+        # Both can run it: the quicker one does, and what each takes is said.
+        took = dict(part.removesuffix(" us").split() for part in model["backend_reason"].removesuffix("; not kept").split(", "))
+        assert set(took) == {"native", "openvino"}
+        assert model["backend"] == min(took, key=lambda backend: float(took[backend]))
         assert model["serving"] is True
         assert "error" not in model
         assert model["inputs"] == [f"book FP32 {str(shape).replace(' ', '')}"]

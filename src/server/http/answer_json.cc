@@ -172,6 +172,7 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     AppendField(out, "version", model.version);
     AppendField(out, "variant", model.variant);
     AppendField(out, "backend", model.backend);
+    if (!model.backend_reason.empty()) AppendField(out, "backend_reason", model.backend_reason);
     AppendField(out, "device", model.device);
     AppendField(out, "serving", !model.version.empty());
     if (!model.error.empty()) AppendField(out, "error", model.error);

@@ -1,4 +1,4 @@
-// Writes ONNX models with seeded random weights: what the benchmarks' models are made of. Not thread-safe.
+// Writes ONNX models with seeded random weights: what benchmarks and tests compute. Not thread-safe.
 #pragma once
 
 #include <onnx/onnx_pb.h>
@@ -103,6 +103,7 @@ class OnnxGraph {
   float Uniform() { return static_cast<float>(random_()) / 2147483648.0f - 1.0f; }
   std::uint32_t Below(std::uint32_t bound) { return static_cast<std::uint32_t>(random_()) % bound; }
 
+  std::string Bytes() const { return model_.SerializeAsString(); }
   bool Write(const char* path) const {
     std::ofstream file(path, std::ios::binary);
     return model_.SerializeToOstream(&file) && file.flush();
