@@ -1,7 +1,7 @@
 // Brown-out: when there is not CPU enough for all who want it (other processes, a stolen core, a quota, more requests
 // than the machine can take), what is optional is turned off first, in this order:
 //
-//   1  audits of approximate answers
+//   1  audits of approximate answers, and comparisons with what stands in for a model
 //   2  keeping answers in Redis
 //   3  keeping answers on disk
 //

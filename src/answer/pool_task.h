@@ -44,7 +44,7 @@ class PoolTask {
   std::uint32_t place_ = kNotQueued;  // in the queue's jobs, so that it is found at once; the queue's lock guards it
 };
 
-// The tier of work that nobody waits for (audits, probes): it runs when nothing else is queued.
+// The tier of work that nobody waits for (audits, comparisons): it runs when nothing else is queued.
 inline constexpr std::size_t kBackgroundTier = std::numeric_limits<std::size_t>::max();
 
 // What 1, 2, 3.. jobs of a group take when they are run as one.

@@ -22,7 +22,9 @@ class ReplyReserve {
   void Update();
   // Of the cost of replying and of the timer's lateness, added.
   Duration p9999() const { return p9999_.load(std::memory_order_relaxed); }
-  Duration For(Duration budget) const { return std::min(std::max(floor_, p9999()), budget / 4); }
+  Duration For(Duration budget) const { return Of(budget, std::max(floor_, p9999())); }
+  // What is kept back of a budget where `wanted` should be.
+  static Duration Of(Duration budget, Duration wanted) { return std::min(wanted, budget / 4); }
 
  private:
   const Duration floor_;

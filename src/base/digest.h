@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace punctual {
 
@@ -19,6 +20,7 @@ struct Digest {
 };
 
 Digest DigestOf(std::span<const std::byte> bytes);
+inline Digest DigestOf(std::string_view text) { return DigestOf(std::as_bytes(std::span(text))); }
 // 32 lower-case hex digits.
 std::string HexText(const Digest& digest);
 

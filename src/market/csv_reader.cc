@@ -1,8 +1,12 @@
 #include "market/csv_reader.h"
 
+#include <cctype>
 #include <charconv>
 #include <cstddef>
+#include <filesystem>
 #include <limits>
+
+#include "base/text.h"
 
 namespace punctual {
 namespace {
@@ -18,14 +22,6 @@ std::string ColumnName(int column) {
   constexpr const char* kMembers[] = {"_px", "_qty", "_px", "_qty"};
   const int member = (column - kTimeColumns) % kLevelColumns;
   return kSides[member] + std::to_string((column - kTimeColumns) / kLevelColumns + 1) + kMembers[member];
-}
-
-// A field as a message shows it: short, and printable whatever the file holds.
-std::string Shown(std::string_view field) {
-  constexpr std::size_t kShown = 32;
-  std::string text = "\"";
-  for (const char c : field.substr(0, kShown)) text += c >= ' ' && c <= '~' ? c : '?';
-  return text + (field.size() > kShown ? "...\"" : "\"");
 }
 
 // Takes the fields of a line one after the other.
@@ -64,7 +60,7 @@ Result<T> ParseNumber(Fields& fields) {
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
   if (error == std::errc() && end == field.data() + field.size()) return value;
   return Fail(Code::kInvalidArgument,
-              ColumnName(column) + ": " + Shown(field) +
+              ColumnName(column) + ": " + QuotedText(field) +
                   (error == std::errc::result_out_of_range ? " is out of range" : " is not a number"));
 }
 
@@ -97,7 +93,7 @@ Result<int> ParseBookCsvHeader(std::string_view line) {
   for (int column = 0; column < columns; ++column)
     if (const std::string_view field = fields.Take(); field != ColumnName(column))
       return Fail(Code::kInvalidArgument, "the header's column " + std::to_string(column + 1) + " must be " +
-                                              ColumnName(column) + ", not " + Shown(field) +
+                                              ColumnName(column) + ", not " + QuotedText(field) +
                                               "; this is not an order-book file");
   const int levels = (columns - kTimeColumns) / kLevelColumns;
   if (levels < 1 || levels > kMaxBookLevels || columns != kTimeColumns + kLevelColumns * levels)
@@ -126,6 +122,13 @@ Result<BookSnapshot> ParseBookCsvLine(std::string_view line, int levels) {
   }
   PUNCTUAL_TRY(Validate(book));
   return book;
+}
+
+std::string BookCsvSymbol(const std::string& path) {
+  std::string name = std::filesystem::path(path).filename().string();
+  name = name.substr(0, name.find('.'));
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
 }
 
 BookCsvReader::BookCsvReader(LineReader lines, int levels, BookCsvOptions options)

@@ -27,6 +27,9 @@ Result<int> ParseBookCsvHeader(std::string_view line);
 // names the column, or the level as Validate() does. REQUIRES: levels is 1 to kMaxBookLevels.
 Result<BookSnapshot> ParseBookCsvLine(std::string_view line, int levels);
 
+// The symbol that a file is about, by its name: "data/spot_btcusdt.csv.gz" is SPOT_BTCUSDT.
+std::string BookCsvSymbol(const std::string& path);
+
 struct BookCsvOptions {
   // What a bad line does: is counted, reported and left out; or ends the reading. Bad is a line that does not parse,
   // whose book is not valid, or one of whose times is before that of the book before it.

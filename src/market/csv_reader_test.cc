@@ -230,5 +230,10 @@ TEST_F(BookCsvTest, DamagedGzipIsAnError) {
   }
 }
 
+TEST_F(BookCsvTest, AFileIsAboutTheSymbolOfItsName) {
+  EXPECT_EQ(BookCsvSymbol("data/spot_btcusdt.csv.gz"), "SPOT_BTCUSDT");
+  EXPECT_EQ(BookCsvSymbol("SIM1.csv"), "SIM1");
+}
+
 }  // namespace
 }  // namespace punctual
