@@ -75,11 +75,12 @@ Result<void> HttpClient::Connect(TimePoint until) {
 Result<void> HttpClient::Poll(short events, TimePoint until) {
   pollfd waiting{.fd = fd_.get(), .events = events, .revents = 0};
   for (;;) {
+    // Looked at first: a server that sends without end is ready each time.
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    const int ready = ::poll(&waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
+    if (left <= 0) return Fail(Code::kUnavailable, address_.text + " does not respond");
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return Fail(Code::kInternal, std::string("poll: ") + std::strerror(errno));
-    if (Clock::now() >= until) return Fail(Code::kUnavailable, address_.text + " does not respond");
   }
 }
 

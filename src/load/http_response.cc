@@ -55,9 +55,9 @@ Result<bool> HttpResponseParser::Step(std::string_view bytes) {
 Result<bool> HttpResponseParser::ReadHead(std::string_view bytes) {
   for (;;) {
     const std::size_t end = bytes.find("\r\n\r\n", progress_.at);
-    if (end == std::string_view::npos || end - progress_.at > kMaxHeadSize) {
-      if (bytes.size() - progress_.at > kMaxHeadSize)
-        return Fail(Code::kOutOfRange, "response: its head is over 64 kB");
+    // Together with the interim ones before it, of which there may be any number.
+    if (end == std::string_view::npos || end > kMaxHeadSize) {
+      if (bytes.size() > kMaxHeadSize) return Fail(Code::kOutOfRange, "response: its head is over 64 kB");
       return false;
     }
     std::string_view head = bytes.substr(progress_.at, end - progress_.at);

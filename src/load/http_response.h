@@ -21,7 +21,7 @@ struct HttpResponse {
 // does: this one looks at the bytes where they were received and copies nothing (but chunked bodies).
 class HttpResponseParser {
  public:
-  // Bodies, heads and trailers beyond `max_size` bytes are refused.
+  // Bodies and trailers beyond `max_size` bytes are refused, and heads beyond 64 kB, interim ones included.
   explicit HttpResponseParser(std::size_t max_size = std::size_t{16} << 20) : max_size_(max_size) {}
 
   // `bytes`: all that was received and not taken by an earlier response. Nothing: it takes more of them; call again

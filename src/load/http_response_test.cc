@@ -92,6 +92,15 @@ TEST(HttpResponseTest, InterimResponsesAreSkippedAndNoContentHasNoBody) {
   EXPECT_EQ(BodyOf("HTTP/1.1 204 No Content\r\n\r\n"), "");
 }
 
+TEST(HttpResponseTest, InterimResponsesCountAsPartsOfTheHead) {
+  std::string bytes;
+  while (bytes.size() < 65'000) bytes += "HTTP/1.1 100 Continue\r\n\r\n";
+  const std::string last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  EXPECT_EQ(BodyOf(bytes + last), "ok");
+  while (bytes.size() < 66'000) bytes += "HTTP/1.1 100 Continue\r\n\r\n";
+  EXPECT_EQ(ErrorOf(bytes + last), "response: its head is over 64 kB");
+}
+
 TEST(HttpResponseTest, WhatIsNotHttpIsRefusedWithTheReason) {
   EXPECT_EQ(ErrorOf("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
             "response: \"SSH-2.0-OpenSSH_9.2\" is not a status line of HTTP/1.x");
