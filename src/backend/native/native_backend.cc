@@ -93,8 +93,9 @@ class NativeModel final : public CompiledModel {
     if (batch != 1 && !read.batch_is_open)
       return Fail(Code::kFailedPrecondition, "native: the model file has no open batch");
     Optimize(read.graph);
-    PUNCTUAL_ASSIGN(std::shared_ptr<const Plan> plan, Plan::Make(std::move(read.graph), options.limits));
-    plans_[batch] = plan;
+    Result<std::shared_ptr<const Plan>> plan = Plan::Make(std::move(read.graph), options.limits);
+    if (plan.has_error()) return Fail(plan.error().code, where_ + ": " + plan.error().message);
+    plans_[batch] = *plan;
     return plan;
   }
 
@@ -122,10 +123,11 @@ class NativeBackend final : public Backend {
  public:
   Result<std::unique_ptr<CompiledModel>> Compile(const CompileRequest& request) override {
     if (request.device != "CPU")
-      return Fail(Code::kFailedPrecondition, "device: native computes on \"CPU\", not on \"" + request.device + "\"");
-    if (request.variant != "fp32")
       return Fail(Code::kFailedPrecondition,
-                  "variant: native computes what the file says, \"fp32\", not \"" + request.variant + "\"");
+                  "device: native computes on \"CPU\" alone, not on \"" + request.device + "\"");
+    if (request.precision != "fp32")
+      return Fail(Code::kFailedPrecondition,
+                  "variant: native computes what the file says, \"fp32\", not \"" + request.precision + "\"");
     return NativeModel::Make(request);
   }
 };

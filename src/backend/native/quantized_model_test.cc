@@ -11,7 +11,7 @@
 #include "backend/native/operators/operator.h"
 #include "backend/native/passes/passes.h"
 #include "model/backend.h"
-#include "support/onnx_graph.h"
+#include "support/random_onnx_graph.h"
 
 namespace punctual::native {
 namespace {
@@ -24,7 +24,7 @@ class QuantizedModel {
   // `range`: of the weights' codes, at most 127. Beyond 64 some targets need two planes of them.
   explicit QuantizedModel(int range) : range_(range) {}
 
-  OnnxGraph& graph() { return graph_; }
+  RandomOnnxGraph& graph() { return graph_; }
 
   // `x` after it went through codes.
   std::string Coded(const std::string& x, float scale, int zero_point) {
@@ -70,14 +70,14 @@ class QuantizedModel {
   }
 
   const int range_;
-  OnnxGraph graph_{"quantized"};
+  RandomOnnxGraph graph_{"quantized"};
   float scale_ = 0;            // of the codes that a layer reads
   std::vector<float> scales_;  // of the layer's weights
 };
 
 std::string Perceptron(int range) {
   QuantizedModel model(range);
-  OnnxGraph& graph = model.graph();
+  RandomOnnxGraph& graph = model.graph();
   std::string at = model.Coded(graph.Input("x", {40}), 0.03f, 128);
   at = model.Coded(graph.Add("Relu", {model.Dense(at, 40, 65)}), 0.012f, 0);
   at = model.Coded(graph.Add("LeakyRelu", {model.Dense(at, 65, 33)}, {{"alpha", 0.1f}}), 0.011f, 40);
@@ -88,7 +88,7 @@ std::string Perceptron(int range) {
 
 std::string ConvolutionNetwork(int range) {
   QuantizedModel model(range);
-  OnnxGraph& graph = model.graph();
+  RandomOnnxGraph& graph = model.graph();
   std::string at = model.Coded(graph.Input("x", {2, 12, 10}), 0.03f, 128);
   at = model.Convolution(at, {17, 2, 3, 3}, {{"pads", OnnxDims{1, 1, 1, 1}}});
   at = model.Coded(graph.Add("Relu", {at}), 0.012f, 0);

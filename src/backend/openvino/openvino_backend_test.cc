@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
 
 #include <cmath>
 #include <cstring>
@@ -103,6 +104,16 @@ TEST(OpenVinoBackendTest, AFileThatIsNoModelIsRefusedWithItsPath) {
   ASSERT_TRUE(model.has_error());
   EXPECT_EQ(model.error().code, Code::kInvalidArgument);
   EXPECT_THAT(model.error().message, HasSubstr("m/1/model.onnx"));
+}
+
+TEST(OpenVinoBackendTest, AnOperatorThatItHasNotIsNamed) {
+  onnx::ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(test::LogModel(3)));
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) node.set_op_type("Foo");
+  const auto compiled = Compile(model.SerializeAsString());
+  ASSERT_TRUE(compiled.has_error());
+  EXPECT_EQ(compiled.error().message,
+            "m/1/model.onnx: openvino: cannot be read: No conversion rule found for operations: Foo-13");
 }
 
 TEST(OpenVinoBackendTest, ATruncatedFileIsRefused) {

@@ -32,6 +32,9 @@ struct Limits {
   std::size_t max_rank = 8;
   std::size_t max_elements = std::size_t{1} << 28;     // of one value
   std::size_t max_arena_bytes = std::size_t{1} << 31;  // of all values of a plan that live at once
+  // Of the constants that are computed when a file is read; of those that nodes read, counted for each that does; and
+  // of what a plan keeps beside them (packed weights, tables of places).
+  std::size_t max_kept_bytes = std::size_t{1} << 30;
 };
 
 // Elements of `dims`; kInvalidArgument if a dimension is negative, or rank or count pass `limits`.
@@ -90,7 +93,8 @@ struct Node {
   Attributes attributes;
   std::vector<ValueId> inputs, outputs;
 
-  // The attribute, or `otherwise` if it is left out. REQUIRES for the first three: it has that kind (infer checked it).
+  // The attribute, or `otherwise` if it is left out. REQUIRES for the first three: it has that kind (InferNode checked
+  // it).
   std::int64_t Int(std::string_view attribute, std::int64_t otherwise) const;
   float Float(std::string_view attribute, float otherwise) const;
   std::string String(std::string_view attribute, std::string otherwise) const;

@@ -6,10 +6,13 @@
 
 namespace punctual::native {
 
+// Of the outputs of one node, from its inputs. Errors are those of its operator; kFailedPrecondition too if it has an
+// attribute or an output that its operator does not know, kInvalidArgument if an attribute is of another kind.
+Result<void> InferNode(Graph& graph, const Node& node, const Limits& limits);
+
 // Goes through the nodes in order. What is constant is computed on the way, so that shapes which a file calculates are
-// known; the nodes stay (DropUnused). Errors are those of the operators; kInvalidArgument too if the constants that
-// come out take more room than `limits` leaves a plan; kFailedPrecondition too if a node has an output that its
-// operator does not know.
+// known; the nodes stay (DropUnused). Errors are those of InferNode; kInvalidArgument too if the constants that are
+// computed, or those that nodes read, take more than max_kept_bytes.
 Result<void> Infer(Graph& graph, const Limits& limits);
 
 }  // namespace punctual::native

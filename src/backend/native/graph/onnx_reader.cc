@@ -150,7 +150,7 @@ class OnnxReader {
     return {};
   }
 
-  Result<Node> ReadNode(const onnx::NodeProto& proto) const {
+  Result<Node> ReadNode(const onnx::NodeProto& proto) {
     const std::string what = NodeText(proto);
     Node node;
     node.name = !proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0);
@@ -169,6 +169,8 @@ class OnnxReader {
     while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
     if (std::all_of(node.outputs.begin(), node.outputs.end(), [](ValueId output) { return output == kNoValue; }))
       return Wrong(what + " has no outputs");
+    // Operators may count on their first output: one that is left out is computed, and nobody reads it.
+    if (node.outputs[0] == kNoValue) node.outputs[0] = read_.graph.Add({node.name, ElementType::kFloat32, {}, nullptr});
     return node;
   }
 
@@ -187,11 +189,23 @@ class OnnxReader {
       return Unsupported(what + " is a function that the file defines; export it with functions inlined");
     // The passes' own operators trust their nodes; a file may not name them.
     const Operator* op = domain.empty() || domain == kMlDomain ? FindOperator(domain, node.op_type(), opset) : nullptr;
-    if (op == nullptr)
-      return Unsupported(what + ": the native backend has no operator " + node.op_type() + " of domain " +
-                         Quoted(domain) + " in opset " + std::to_string(opset) +
-                         "; take the backend \"openvino\" for this model");
-    return op;
+    if (op != nullptr) return op;
+    return Unsupported(what + ": " + WhyUnknown(domain, node.op_type(), opset));
+  }
+
+  static std::string WhyUnknown(std::string_view domain, const std::string& type, int opset) {
+    int since = 0, until = 0;  // where it is known: the nearest opsets
+    for (const Operator& op : AllOperators()) {
+      if (op.domain != domain || op.type != type || (!domain.empty() && domain != kMlDomain)) continue;
+      if (op.since > opset) since = since == 0 ? op.since : std::min(since, op.since);
+      if (op.until < opset) until = std::max(until, op.until);
+    }
+    const std::string is_of = "; the file is of opset " + std::to_string(opset) + ": export it with ";
+    if (since > 0)
+      return "native knows " + type + " from opset " + std::to_string(since) + " on" + is_of + "a newer one";
+    if (until > 0) return "native knows " + type + " up to opset " + std::to_string(until) + is_of + "an older one";
+    return "the native backend has no operator " + type + " of domain " + Quoted(domain) + " in opset " +
+           std::to_string(opset);
   }
 
   Result<void> ReadOutputs() {

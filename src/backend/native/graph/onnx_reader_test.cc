@@ -5,6 +5,7 @@
 
 #include "backend/native/graph/model_text.h"
 #include "backend/native/operators/operator.h"
+#include "backend/native/plan/plan.h"
 
 namespace punctual::native::test {
 namespace {
@@ -123,6 +124,14 @@ TEST(OnnxReaderTest, UnknownOperatorsAreNamed) {
       Code::kFailedPrecondition, "of domain \"punctual\"");
 }
 
+TEST(OnnxReaderTest, AnOperatorThatOtherOpsetsHaveIsNamedWithThem) {
+  ExpectError(
+      Read(ModelOf(std::string(kX) + R"(node { op_type: "Mul" name: "n" input: "x" input: "x" output: "y" })" + kY,
+                   "opset_import { version: 6 }")),
+      Code::kFailedPrecondition,
+      "(Mul): native knows Mul from opset 7 on; the file is of opset 6: export it with a newer one");
+}
+
 TEST(OnnxReaderTest, OpsetsAreKnownByDomain) {
   ExpectError(Read(ModelOf(Chain(""), "")), Code::kInvalidArgument, "does not say which opset");
   ExpectError(Read(ModelOf(Chain(""), "opset_import { version: 0 }")), Code::kInvalidArgument, "opset 0");
@@ -194,13 +203,13 @@ TEST(OnnxReaderTest, LimitsHold) {
   options.batch = std::numeric_limits<std::int64_t>::max();
   ExpectError(Read(Chain(""), options), Code::kInvalidArgument, "more than 5 elements");
   options = {};
-  options.limits.max_arena_bytes = 1000;
+  options.limits.max_kept_bytes = 1000;
   ExpectError(Read(std::string(kX) + R"(
                      initializer { name: "s" data_type: 7 int64_data: 1000 dims: 1 }
                      node { op_type: "ConstantOfShape" input: "s" output: "y" })" +
                        kY,
                    options),
-              Code::kInvalidArgument, "the constants up to here take more than 1000 bytes");
+              Code::kInvalidArgument, "a constant of shape [1000] takes more than 1000 bytes");
 }
 
 TEST(OnnxReaderTest, ShapesThatTheFileCalculatesAreKnown) {
@@ -219,6 +228,42 @@ TEST(OnnxReaderTest, ShapesThatTheFileCalculatesAreKnown) {
                          options)
                         .value();
   EXPECT_THAT(read.graph.values[read.graph.outputs[0]].dims, ElementsAre(4, 3, 1));
+}
+
+TEST(OnnxReaderTest, AttributesThatAnOperatorDoesNotKnowAreRefused) {
+  const auto with = [](const std::string& attribute) {
+    return std::string(kX) + kY + R"(node { op_type: "LeakyRelu" input: "x" output: "y" attribute { )" + attribute +
+           " } }";
+  };
+  EXPECT_TRUE(Read(with(R"(name: "alpha" type: FLOAT f: 0.5)")).has_value());
+  ExpectUnsupported(with(R"(name: "alhpa" type: FLOAT f: 0.5)"), "attribute \"alhpa\" is not supported");
+  ExpectWrong(with(R"(name: "alpha" type: INT i: 1)"), "attribute \"alpha\" is of another kind");
+}
+
+TEST(OnnxReaderTest, TheFirstOutputMayBeLeftOut) {
+  const auto read = Read(std::string(kX) + R"(
+      initializer { name: "scale" data_type: 1 float_data: 1 float_data: 1 float_data: 1 dims: 3 }
+      node { op_type: "LayerNormalization" input: "x" input: "scale" output: "" output: "mean" }
+      output { name: "mean" })")
+                        .value();
+  const ValueId first = read.graph.nodes.at(0).outputs.at(0);
+  ASSERT_NE(first, kNoValue);
+  EXPECT_THAT(read.graph.values[first].dims, ElementsAre(1, 3));
+  EXPECT_TRUE(Plan::Make(read.graph).has_value());
+}
+
+// Passes and plans make something of them for each node that reads them.
+TEST(OnnxReaderTest, ConstantsCountForEachNodeThatReadsThem) {
+  const std::string graph = std::string(kX) + R"(
+      initializer { name: "c" data_type: 1 float_data: 1 float_data: 1 float_data: 1 dims: 3 }
+      node { op_type: "Add" input: "x" input: "c" output: "z" }
+      node { op_type: "Mul" input: "z" input: "c" output: "y" } )" +
+                            kY;
+  ReadOptions options;
+  options.limits.max_kept_bytes = 24;
+  EXPECT_TRUE(Read(graph, options).has_value());
+  options.limits.max_kept_bytes = 23;
+  ExpectError(Read(graph, options), Code::kInvalidArgument, "the constants up to here take more than 23 bytes");
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "backend/native/graph/onnx_element_type.h"
 
@@ -100,7 +102,7 @@ class TensorReader {
     if (is_half) return FillHalves(constant);
     if (tensor_.has_raw_data()) {
       if (!tensor_.raw_data().empty())
-        std::memcpy(constant.mutable_bytes().data(), tensor_.raw_data().data(), tensor_.raw_data().size());
+        std::ranges::copy(std::as_bytes(std::span(tensor_.raw_data())), constant.mutable_bytes().begin());
       if (constant.type() == ElementType::kBool)
         for (std::uint8_t& truth : constant.mutable_values<std::uint8_t>()) truth = truth != 0;
       return {};

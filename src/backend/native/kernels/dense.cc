@@ -1,7 +1,10 @@
 #include "backend/native/kernels/dense.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
+#include <utility>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/native/kernels/dense.cc"
@@ -30,11 +33,15 @@ constexpr std::size_t ChainsFor(std::size_t vectors, bool has_many_rows) {
 
 // The outputs in panels of about equal size.
 struct Panels {
-  explicit Panels(std::size_t outputs)
-      : vectors((outputs + kLanes - 1) / kLanes), count((vectors + kMostVectors - 1) / kMostVectors) {}
+  explicit Panels(const DenseShape& shape)
+      : vectors((shape.outputs + kLanes - 1) / kLanes),
+        count(shape.has_many_rows ? (vectors + kMostVectors - 1) / kMostVectors
+                                  : (vectors + kMostVectorsOfFewRows - 1) / kMostVectorsOfFewRows),
+        each(count == 0 ? 0 : vectors / count),
+        with_one_more(count == 0 ? 0 : vectors % count) {}
   // The first vector of a panel.
-  std::size_t Begin(std::size_t panel) const { return panel * (vectors / count) + std::min(panel, vectors % count); }
-  std::size_t vectors, count;
+  std::size_t Begin(std::size_t panel) const { return panel * each + std::min(panel, with_one_more); }
+  std::size_t vectors, count, each, with_one_more;
 };
 
 template <std::size_t kVectors, std::size_t kChains>
@@ -44,7 +51,7 @@ void RunStrip(const Strip& strip, std::size_t begin, std::size_t end) {
     const std::size_t left = end - begin;
     // Tiles of about equal size: a last one of a single row would take as long as a full one.
     const std::size_t tiles = (left + kMost - 1) / kMost;
-    const std::size_t rows = (left + tiles - 1) / tiles;
+    const std::size_t rows = tiles == 1 ? left : (left + tiles - 1) / tiles;
     switch (rows) {
       case 1: Tile<1, kVectors, kChains>(strip, begin); break;
       case 2: Tile<std::min<std::size_t>(2, kMost), kVectors, kChains>(strip, begin); break;
@@ -65,28 +72,22 @@ void RunStrip(const Strip& strip, std::size_t begin, std::size_t end) {
   }
 }
 
-template <std::size_t kChains>
-void RunVectors(std::size_t vectors, const Strip& strip, std::size_t begin, std::size_t end) {
-  switch (vectors) {
-    case 1: return RunStrip<1, kChains>(strip, begin, end);
-    case 2: return RunStrip<2, kChains>(strip, begin, end);
-    default: break;
-  }
-  if constexpr (kChains <= 2) {
-    switch (vectors) {
-      case 3: return RunStrip<3, kChains>(strip, begin, end);
-      case 4: return RunStrip<4, kChains>(strip, begin, end);
-      default: break;
-    }
-  }
-  if constexpr (kChains == 1) {
-    switch (vectors) {
-      case 5: return RunStrip<5, kChains>(strip, begin, end);
-      case 6: return RunStrip<6, kChains>(strip, begin, end);
-      case 7: return RunStrip<7, kChains>(strip, begin, end);
-      default: return RunStrip<8, kChains>(strip, begin, end);
-    }
-  }
+template <std::size_t kChains, std::size_t... kIndices>
+void RunVectors(std::index_sequence<kIndices...>, std::size_t vectors, const Strip& strip, std::size_t begin,
+                std::size_t end) {
+  using Run = void (*)(const Strip&, std::size_t, std::size_t);
+  static constexpr Run kRuns[] = {&RunStrip<kIndices + 1, kChains>...};
+  kRuns[vectors - 1](strip, begin, end);
+}
+
+// A strip of that many vectors.
+void RunVectors(std::size_t vectors, std::size_t chains, const Strip& strip, std::size_t begin, std::size_t end) {
+  if (chains == 1)
+    RunVectors<1>(std::make_index_sequence<kMostVectorsOfFewRows>(), vectors, strip, begin, end);
+  else if (chains == 2)
+    RunVectors<2>(std::make_index_sequence<4>(), vectors, strip, begin, end);
+  else if constexpr (kMostSums >= 24)
+    RunVectors<4>(std::make_index_sequence<2>(), vectors, strip, begin, end);
 }
 
 // `strip` but for a part of its vectors.
@@ -107,55 +108,63 @@ void RunPanel(const Strip& strip, std::size_t vectors, std::size_t chains, std::
   // Wide and low tiles load more weights a product; narrow ones have too few sums to keep the multipliers busy.
   constexpr std::size_t kWide = kMostSums >= 24 ? 4 : 2;
   const std::size_t most = rows == 1 ? vectors : std::max(kWide, kMostSums / (rows * chains));
+  if (vectors <= most) return RunVectors(vectors, chains, strip, begin, end);
   const std::size_t parts = (vectors + most - 1) / most;
   for (std::size_t v = 0, left = parts; v < vectors; --left) {
     const std::size_t now = (vectors - v + left - 1) / left;
     Strip part = PartOf(strip, v);
     part.outputs = std::min(part.outputs, now * kLanes);
-    if (chains == 1)
-      RunVectors<1>(now, part, begin, end);
-    else if (chains == 2)
-      RunVectors<2>(now, part, begin, end);
-    else if constexpr (kMostSums >= 24)
-      RunVectors<4>(now, part, begin, end);
+    RunVectors(now, chains, part, begin, end);
     v += now;
   }
 }
 
 constexpr std::size_t kMostListed = 2048;
 
-// The channels of a row that are not zero. `channels`: room for as many, and a vector more.
+// Of up to eight lanes, those whose bit is set.
+constexpr auto kLanesOf = [] {
+  std::array<std::array<std::uint8_t, 8>, 256> lanes{};
+  for (std::size_t bits = 0; bits < lanes.size(); ++bits)
+    for (std::size_t lane = 0, count = 0; lane < 8; ++lane)
+      if ((bits >> lane & 1) != 0) lanes[bits][count++] = static_cast<std::uint8_t>(lane);
+  return lanes;
+}();
+
+// The channels of a row that are not zero. `channels`: room for as many, and a vector more. By a table of our own:
+// Highway 1.0.3's Compress copies its table to the stack each time on AVX2, and its Iota waits for what it just stored.
 std::size_t List(const float* x, std::size_t count, std::int32_t* channels) {
-  const D d;
-  const hn::RebindToSigned<D> di;
+  const hn::CappedTag<float, 8> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const hn::Rebind<std::uint8_t, decltype(d)> bytes;
+  constexpr std::size_t kStep = hn::MaxLanes(d);
   std::size_t listed = 0;
-  for (std::size_t k = 0; k < count; k += kLanes) {
-    auto is_used = hn::Ne(hn::LoadU(d, x + k), hn::Zero(d));
-    if (count - k < kLanes) is_used = hn::And(is_used, hn::FirstN(d, count - k));
-    listed += hn::CompressStore(hn::Iota(di, static_cast<std::int32_t>(k)), hn::RebindMask(di, is_used), di,
-                                channels + listed);
+  for (std::size_t k = 0; k < count; k += kStep) {
+    std::uint8_t is_used[8];  // as many may be written
+    hn::StoreMaskBits(d, hn::Ne(hn::LoadU(d, x + k), hn::Zero(d)), is_used);
+    const unsigned bits = count - k < kStep ? is_used[0] & ((1u << (count - k)) - 1) : is_used[0];
+    const auto lanes = hn::PromoteTo(di, hn::LoadU(bytes, kLanesOf[bits].data()));
+    hn::StoreU(hn::Add(lanes, hn::Set(di, static_cast<std::int32_t>(k))), di, channels + listed);
+    listed += static_cast<std::size_t>(std::popcount(bits));
   }
   return listed;
 }
 
-void RunFew(const Strip& strip, std::size_t vectors, std::size_t row, const std::int32_t* channels, std::size_t count) {
-  switch (vectors) {
-    case 4: TileOfFew<4>(strip, row, channels, count); break;
-    case 5: TileOfFew<5>(strip, row, channels, count); break;
-    case 6: TileOfFew<6>(strip, row, channels, count); break;
-    case 7: TileOfFew<7>(strip, row, channels, count); break;
-    default: TileOfFew<8>(strip, row, channels, count); break;
-  }
+template <std::size_t... kIndices>
+void RunFew(std::index_sequence<kIndices...>, const Strip& strip, std::size_t vectors, std::size_t row,
+            const std::int32_t* channels, std::size_t count) {
+  using Run = void (*)(const Strip&, std::size_t, const std::int32_t*, std::size_t);
+  static constexpr Run kRuns[] = {&TileOfFew<kIndices + 1>...};
+  kRuns[vectors - 1](strip, row, channels, count);
   if (!IsSimple(strip.output.first.kind) || !IsSimple(strip.output.second.kind))
     Finish(strip.output, row, strip.outputs);
 }
 
 std::size_t DensePackedCount(const DenseShape& shape) {
-  return Panels(shape.outputs).vectors * kLanes * (shape.taps * shape.channels + 1);
+  return Panels(shape).vectors * kLanes * (shape.taps * shape.channels + 1);
 }
 
 void DensePack(const DenseShape& shape, const float* weights, const float* bias, float* packed) {
-  const Panels panels(shape.outputs);
+  const Panels panels(shape);
   std::memset(packed, 0, DensePackedCount(shape) * sizeof(float));
   // Not -0: then adding products with zeros never changes a bit.
   if (bias != nullptr)
@@ -172,7 +181,7 @@ void DensePack(const DenseShape& shape, const float* weights, const float* bias,
 
 void DenseRun(const DenseShape& shape, std::size_t rows, const float* packed, const DenseInput& input,
               const DenseOutput& output) {
-  const Panels panels(shape.outputs);
+  const Panels panels(shape);
   const std::size_t chains = ChainsFor(panels.vectors, shape.has_many_rows);
   const std::size_t depth = shape.taps * shape.channels;
   // Rows again and again through weights that are near, or weights again and again past rows that are.
@@ -194,7 +203,7 @@ void DenseRun(const DenseShape& shape, std::size_t rows, const float* packed, co
       strip.weight_stride = vectors * kLanes;
       strip.outputs = std::min(vectors * kLanes, shape.outputs - first * kLanes);
       if (is_sparse)
-        RunFew(strip, vectors, begin, used, used_count);
+        RunFew(std::make_index_sequence<kMostVectorsOfFewRows>(), strip, vectors, begin, used, used_count);
       else
         RunPanel(strip, vectors, chains, begin, end);
       strip.weights += depth * strip.weight_stride;
@@ -207,7 +216,8 @@ void DenseRun(const DenseShape& shape, std::size_t rows, const float* packed, co
 
 void DenseRunUnpacked(const DenseShape& shape, std::size_t rows, const float* weights, std::size_t weight_stride,
                       const DenseInput& input, const DenseOutput& output) {
-  const Panels panels(shape.outputs);
+  if (rows == 0) return;
+  const Panels panels(shape);
   const std::size_t chains = ChainsFor(panels.vectors, shape.has_many_rows);
   const Strip strip{rows, 1, shape.channels, weights, weight_stride, nullptr, input, output, shape.outputs};
   for (std::size_t panel = 0; panel < panels.count; ++panel) {

@@ -120,7 +120,8 @@ class DenseTest : public ::testing::Test {
 
 TEST_F(DenseTest, EveryNumberOfRowsAndOutputsIsRight) {
   test::OnEveryTarget([&] {
-    for (const std::size_t outputs : {1, 3, 4, 7, 8, 16, 17, 32, 33, 48, 64, 65, 80, 100, 128, 130, 144, 300})
+    for (const std::size_t outputs :
+         {1, 3, 4, 7, 8, 16, 17, 32, 33, 48, 64, 65, 80, 100, 128, 130, 144, 200, 216, 240, 256, 300})
       for (const std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 100})
         for (const bool has_many_rows : {false, true}) Check({.shape = {1, 13, outputs, has_many_rows}, .rows = rows});
   });
@@ -163,7 +164,7 @@ TEST_F(DenseTest, ActivationsAndResidualsFollowInOrder) {
 // A row's outputs are the same numbers, to the bit, whoever is computed beside it.
 TEST_F(DenseTest, NoBitDependsOnTheOtherRows) {
   test::OnEveryTarget([&] {
-    for (const std::size_t outputs : {3, 16, 32, 48, 64, 96, 128, 320}) {
+    for (const std::size_t outputs : {3, 16, 32, 48, 64, 96, 128, 256, 320}) {
       const DenseShape shape{3, 37, outputs, outputs % 3 == 0};
       constexpr std::size_t kRows = 40;
       const std::size_t depth = shape.taps * shape.channels;
@@ -213,7 +214,7 @@ TEST_F(DenseTest, AStepBetweenRowsChangesNothing) {
 
 TEST_F(DenseTest, NoBitChangesWhereZerosAreLeftOut) {
   test::OnEveryTarget([&] {
-    for (const std::size_t outputs : {64, 130, 200, 300}) {
+    for (const std::size_t outputs : {64, 130, 200, 256, 300}) {
       for (const std::size_t channels : {100, 256, 515}) {
         const DenseShape shape{1, channels, outputs};
         Buffer weights(channels * outputs), bias(outputs), in(channels), packed(PackedDenseCount(shape));
@@ -253,6 +254,20 @@ TEST_F(DenseTest, UnpackedWeightsGiveTheSameAsPackedOnes) {
         RunDenseUnpacked(shape, rows, weights.data(), outputs, input, {two.data(), outputs});
         ASSERT_EQ(std::memcmp(one.data(), two.data(), rows * outputs * sizeof(float)), 0);
       }
+    }
+  });
+}
+
+TEST_F(DenseTest, NoRowsAreNoWork) {
+  test::OnEveryTarget([&] {
+    for (const std::size_t outputs : {0, 5, 100, 300}) {
+      const DenseShape shape{1, 21, outputs};
+      Buffer weights(21 * outputs), in(21), packed(PackedDenseCount(shape)), out(outputs);
+      PackDense(shape, weights.data(), nullptr, packed.data());
+      const DenseInput input{in.data(), nullptr, nullptr, 21};
+      RunDense(shape, 0, packed.data(), input, {out.data(), outputs});
+      RunDenseUnpacked(shape, 0, weights.data(), outputs, input, {out.data(), outputs});
+      ASSERT_TRUE(std::isnan(out[outputs])) << outputs;
     }
   });
 }

@@ -8,8 +8,6 @@
 #define PUNCTUAL_NATIVE_DENSE_TILE_INL_H_
 #endif
 
-#include <array>
-
 #include "backend/native/kernels/activation-inl.h"
 
 // Loops over arrays of vectors must be unrolled for the arrays to become registers.
@@ -31,7 +29,9 @@ constexpr std::size_t kMostSums = 24;
 #else
 constexpr std::size_t kMostSums = 12;
 #endif
-constexpr std::size_t kMostVectors = 8;  // of outputs in a panel of weights
+// Of outputs in a panel of weights; of more where one row alone streams through them.
+constexpr std::size_t kMostVectors = 8;
+constexpr std::size_t kMostVectorsOfFewRows = kMostSums >= 24 ? 16 : 12;
 
 // The rows of a tile of so many vectors, each of which is summed in so many chains.
 constexpr std::size_t RowsOfTile(std::size_t vectors, std::size_t chains) {
@@ -41,7 +41,7 @@ constexpr std::size_t RowsOfTile(std::size_t vectors, std::size_t chains) {
   return rows < 1 ? 1 : rows > most ? most : rows;
 }
 
-// All rows of up to kMostVectors vectors of outputs.
+// All rows of some vectors of outputs.
 struct Strip {
   std::size_t rows, taps, channels;
   const float* weights;
@@ -87,7 +87,7 @@ HWY_INLINE std::int32_t FindRows(const DenseInput& input, const std::int32_t* of
 
 // Does what follows a row's sums if that is simple, and stores them.
 template <std::size_t kVectors>
-HWY_INLINE void StoreRow(const Strip& strip, std::size_t row, const std::array<V, kVectors>& sums) {
+HWY_INLINE void StoreRow(const Strip& strip, std::size_t row, const V (&sums)[kVectors]) {
   const D d;
   const DenseOutput& output = strip.output;
   const bool is_simple = IsSimple(output.first.kind) && IsSimple(output.second.kind);
@@ -112,7 +112,7 @@ HWY_INLINE void StoreRow(const Strip& strip, std::size_t row, const std::array<V
 template <std::size_t kRows, std::size_t kVectors, std::size_t kChains>
 HWY_NOINLINE void Tile(const Strip& strip, std::size_t row) {
   const D d;
-  std::array<V, kVectors> sums[kChains][kRows];
+  V sums[kChains][kRows][kVectors];
   PUNCTUAL_UNROLL
   for (std::size_t c = 0; c < kChains; ++c) {
     PUNCTUAL_UNROLL
@@ -188,7 +188,7 @@ HWY_NOINLINE void Tile(const Strip& strip, std::size_t row) {
 template <std::size_t kVectors>
 HWY_NOINLINE void TileOfFew(const Strip& strip, std::size_t row, const std::int32_t* channels, std::size_t count) {
   const D d;
-  std::array<V, kVectors> sums;
+  V sums[kVectors];
   PUNCTUAL_UNROLL
   for (std::size_t v = 0; v < kVectors; ++v)
     sums[v] = strip.bias != nullptr ? hn::LoadU(d, strip.bias + v * kLanes) : hn::Zero(d);

@@ -178,10 +178,16 @@ HWY_INLINE void PanelTimesBatch(std::size_t together, std::size_t vectors, const
   }
 }
 
+// Bytes that are read soon, to be brought into the second cache meanwhile: some with each row of weights.
+struct ReadSoon {
+  const char* at;
+  std::size_t step;
+};
+
 // kRows rows of out = init + x * panel; the strides in floats.
 template <std::size_t kVectors, std::size_t kRows>
 HWY_NOINLINE void PanelTimesRows(const float* panel, const float* x, std::size_t x_stride, std::size_t depth,
-                                 const float* init, float* out, std::size_t out_stride) {
+                                 const float* init, float* out, std::size_t out_stride, ReadSoon soon) {
   const FloatTag d;
   const std::size_t lanes = hn::Lanes(d);
   FloatVector sums[kRows][kVectors];
@@ -192,6 +198,8 @@ HWY_NOINLINE void PanelTimesRows(const float* panel, const float* x, std::size_t
     for (std::size_t r = 1; r < kRows; ++r) sums[r][v] = sums[0][v];
   }
   for (std::size_t k = 0; k < depth; ++k) {
+    __builtin_prefetch(soon.at, 0, 2);
+    soon.at += soon.step;
     FloatVector weights[kVectors];
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) weights[v] = hn::Load(d, panel + (k * kVectors + v) * lanes);
@@ -211,16 +219,18 @@ HWY_NOINLINE void PanelTimesRows(const float* panel, const float* x, std::size_t
 
 template <std::size_t kVectors>
 HWY_INLINE void PanelTimesMatrix(const float* panel, const float* x, std::size_t rows, std::size_t depth,
-                                 const float* init, float* out, std::size_t out_stride) {
+                                 const float* init, float* out, std::size_t out_stride, ReadSoon& soon) {
   if (rows < kMatrixRows) {
     for (std::size_t r = 0; r < rows; ++r)
-      PanelTimesRows<kVectors, 1>(panel, x + r * depth, depth, depth, init, out + r * out_stride, out_stride);
+      PanelTimesRows<kVectors, 1>(panel, x + r * depth, depth, depth, init, out + r * out_stride, out_stride, soon);
     return;
   }
   for (std::size_t done = 0; done < rows; done += kMatrixRows) {
     // The last ones again rather than another kernel for what is left.
     const std::size_t r = done + kMatrixRows <= rows ? done : rows - kMatrixRows;
-    PanelTimesRows<kVectors, kMatrixRows>(panel, x + r * depth, depth, depth, init, out + r * out_stride, out_stride);
+    PanelTimesRows<kVectors, kMatrixRows>(panel, x + r * depth, depth, depth, init, out + r * out_stride, out_stride,
+                                          soon);
+    soon.at += depth * soon.step;
   }
 }
 
@@ -235,20 +245,29 @@ inline std::size_t MatrixPanelColumns(std::size_t columns) {
 
 // out[rows][columns] = init[columns] + x[rows][depth] * weights. The weights: panels of MatrixPanelColumns(columns),
 // the last one of what is left. REQUIRES: `columns` is a multiple of the lanes.
+//
+// Of what stands behind the weights, `read_next` floats are read next. Those and the weights may be far away: they are
+// brought near on the way, which costs nothing while the multipliers are all that is busy.
 HWY_INLINE void PanelsTimesMatrix(const float* weights, std::size_t columns, const float* x, std::size_t rows,
-                                  std::size_t depth, const float* init, float* out) {
+                                  std::size_t depth, const float* init, float* out, std::size_t read_next) {
   const std::size_t lanes = hn::Lanes(FloatTag());
   const std::size_t most = MatrixPanelColumns(columns);
+  const std::size_t tiles = (columns + most - 1) / most * ((rows + kMatrixRows - 1) / kMatrixRows);
+  ReadSoon soon{reinterpret_cast<const char*>(weights),
+                (columns * depth + read_next) * sizeof(float) / (tiles * depth)};
+  if (rows < kMatrixRows) soon.step = 0;  // they are read at once
   for (std::size_t column = 0; column < columns; column += most) {
     const float* const panel = weights + column * depth;
     switch (std::min(most, columns - column) / lanes) {
-      case 1: PanelTimesMatrix<1>(panel, x, rows, depth, init + column, out + column, columns); break;
+      case 1: PanelTimesMatrix<1>(panel, x, rows, depth, init + column, out + column, columns, soon); break;
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-      case 2: PanelTimesMatrix<2>(panel, x, rows, depth, init + column, out + column, columns); break;
-      case 3: PanelTimesMatrix<3>(panel, x, rows, depth, init + column, out + column, columns); break;
-      case 4: PanelTimesMatrix<4>(panel, x, rows, depth, init + column, out + column, columns); break;
+      case 2: PanelTimesMatrix<2>(panel, x, rows, depth, init + column, out + column, columns, soon); break;
+      case 3: PanelTimesMatrix<3>(panel, x, rows, depth, init + column, out + column, columns, soon); break;
+      case 4: PanelTimesMatrix<4>(panel, x, rows, depth, init + column, out + column, columns, soon); break;
 #endif
-      default: PanelTimesMatrix<kMatrixVectors>(panel, x, rows, depth, init + column, out + column, columns); break;
+      default:
+        PanelTimesMatrix<kMatrixVectors>(panel, x, rows, depth, init + column, out + column, columns, soon);
+        break;
     }
   }
 }

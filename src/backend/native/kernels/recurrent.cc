@@ -34,6 +34,7 @@ std::size_t ScratchFloats(const RecurrentCell& cell, std::size_t steps) {
 struct StepState {
   const float* projected;  // the inputs' part of the gates
   std::size_t projected_stride;
+  bool h_is_zero;
   const float* h;  // these: [batch][state_floats]
   float* next_h;
   float* c;             // LSTM
@@ -41,12 +42,16 @@ struct StepState {
   float* reset_hidden;  // GRU
 };
 
-// The gates of rows_at_once rows.
+// The gates of rows_at_once rows. `x`: null: zeros.
 void ComputeGates(const RecurrentLayout& layout, const Panel& panel, const float* packed, Way way, const float* x,
                   const float* init, std::size_t init_stride, float* gates) {
   const float* const weights = packed + panel.weights;
   const std::size_t hidden = layout.cell().hidden, stride = layout.state_floats();
-  if (layout.rows_at_once() == 1)
+  if (x == nullptr)
+    for (std::size_t row = 0; row < layout.rows_at_once(); ++row)
+      std::copy_n(init + row * init_stride, panel.vectors * hn::Lanes(FloatTag()),
+                  gates + row * panel.vectors * hn::Lanes(FloatTag()));
+  else if (layout.rows_at_once() == 1)
     PanelTimesVector(panel.vectors, weights, x, hidden, way, init, gates);
   else
     PanelTimesBatch(layout.rows_at_once(), panel.vectors, weights, x, stride, hidden, init, init_stride, gates);
@@ -71,7 +76,7 @@ void RunStep(const RecurrentLayout& layout, const Functions& functions, const fl
         // The last ones again rather than another kernel for what is left.
         const std::size_t first = std::min(row, cell.batch - rows);
         ComputeGates(
-            layout, panel, packed, way, x + first * stride,
+            layout, panel, packed, way, state.h_is_zero ? nullptr : x + first * stride,
             adds_bias ? packed + layout.recurrent_bias() + panel.column : projected + first * state.projected_stride,
             adds_bias ? 0 : state.projected_stride, gates);
         for (; row < first + rows; ++row) {
@@ -110,13 +115,14 @@ void RunSteps(const RecurrentLayout& layout, const Functions& functions, const f
   }
 
   PanelsTimesMatrix(packed + layout.input_weights(), layout.columns(), sequence.x, sequence.steps * cell.batch,
-                    cell.inputs, packed + layout.input_bias(), room.projected);
+                    cell.inputs, packed + layout.input_bias(), room.projected, layout.columns() * cell.hidden);
 
   for (std::size_t step = 0; step < sequence.steps; ++step) {
     const std::size_t time = sequence.reverse ? sequence.steps - 1 - step : step;
     float* const next_h = room.h[(step + 1) % 2];
     const StepState state{room.projected + time * sequence.x_step * layout.columns(),
                           sequence.x_batch * layout.columns(),
+                          step == 0 && sequence.initial_h == nullptr,
                           room.h[step % 2],
                           next_h,
                           room.c,

@@ -62,8 +62,8 @@ class RecurrentLayout {
     }
     std::size_t floats = 0;
     const auto take = [&floats](std::size_t count) { return std::exchange(floats, Whole(floats + count)); };
-    for (std::size_t i = 0; i < set_count_; ++i) sets_[i].weights = take(Columns(sets_[i]) * cell.hidden);
     input_weights_ = take(columns_ * cell.inputs);
+    for (std::size_t i = 0; i < set_count_; ++i) sets_[i].weights = take(Columns(sets_[i]) * cell.hidden);
     input_bias_ = take(columns_);
     recurrent_bias_ = take(columns_);
     peephole_ = take(cell.has_peephole ? 3 * state_floats() : 0);
@@ -75,7 +75,7 @@ class RecurrentLayout {
   std::size_t rows_at_once() const { return rows_at_once_; }
   std::span<const PanelSet> sets() const { return {sets_.data(), set_count_}; }
   std::size_t columns() const { return columns_; }
-  // Offsets in the packed floats.
+  // Offsets in the packed floats. The sets' weights stand behind those of the inputs.
   std::size_t input_weights() const { return input_weights_; }
   std::size_t input_bias() const { return input_bias_; }
   std::size_t recurrent_bias() const { return recurrent_bias_; }

@@ -223,13 +223,14 @@ TEST(RecurrentTest, ReverseBeginsWithTheLastStep) {
 }
 
 TEST(RecurrentTest, BiasAndInitialStatesMayBeLeftOut) {
-  for (const CellKind kind : kKinds) {
-    Case of;
-    of.cell = {.kind = kind, .inputs = 6, .hidden = 19};
-    of.steps = 5;
-    of.has_bias = of.has_initial = false;
-    CheckEverywhere(of);
-  }
+  for (const CellKind kind : kKinds)
+    for (const std::size_t batch : {1, 5}) {
+      Case of;
+      of.cell = {.kind = kind, .inputs = 6, .hidden = 19, .batch = batch};
+      of.steps = 5;
+      of.has_bias = of.has_initial = false;
+      CheckEverywhere(of);
+    }
 }
 
 TEST(RecurrentTest, PeepholesShowTheCellStateToTheGates) {

@@ -84,7 +84,6 @@ Result<void> LowerGelu(const Node& node, PlanBuilder& builder) {
 // Clip: its bounds were attributes before opset 11.
 
 Result<void> InferClip(InferContext& context) {
-  if (context.node().opset < 11) return InferFloat(context);
   PUNCTUAL_TRY(context.ExpectInputs(1, 3));
   PUNCTUAL_TRY(context.ExpectType(0, {ElementType::kFloat32}));
   for (std::size_t i = 1; i < context.input_count(); ++i) {
@@ -106,26 +105,33 @@ Result<void> LowerClip(const Node& node, PlanBuilder& builder) {
   return Lower({Kind::kClip, bound(1, "min", -kInfinity), bound(2, "max", kInfinity)}, node, builder);
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"", "Abs", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kAbs>},
-    {"", "Neg", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kNeg>},
-    {"", "Sqrt", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kSqrt>},
-    {"", "Reciprocal", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kReciprocal>},
-    {"", "Exp", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kExp>},
-    {"", "Log", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kLog>},
-    {"", "Erf", 9, kLatest, InferFloatOrDouble, LowerPlain<Kind::kErf>},
-    {"", "Relu", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kRelu>},
-    {"", "LeakyRelu", 6, kLatest, InferFloat, LowerLeakyRelu},
-    {"", "Elu", 6, kLatest, InferFloat, LowerElu},
-    {"", "Selu", 6, kLatest, InferFloat, LowerSelu},
-    {"", "Gelu", 20, kLatest, InferGelu, LowerGelu},
-    {"", "Sigmoid", 6, kLatest, InferFloat, LowerPlain<Kind::kSigmoid>},
-    {"", "HardSigmoid", 6, kLatest, InferFloat, LowerHardSigmoid},
-    {"", "Tanh", 6, kLatest, InferFloat, LowerPlain<Kind::kTanh>},
-    {"", "Softplus", 1, kLatest, InferFloat, LowerPlain<Kind::kSoftplus>},
-    {"", "Clip", 6, kLatest, InferClip, LowerClip},
+constexpr KnownAttribute kAlpha[] = {{"alpha", kFloat}};
+constexpr KnownAttribute kOfSelu[] = {{"alpha", kFloat}, {"gamma", kFloat}};
+constexpr KnownAttribute kOfGelu[] = {{"approximate", kString}};
+constexpr KnownAttribute kOfHardSigmoid[] = {{"alpha", kFloat}, {"beta", kFloat}};
+constexpr KnownAttribute kBounds[] = {{"min", kFloat}, {"max", kFloat}};
+
+constexpr Operator kOperators[] = {
+    {"", "Abs", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kAbs>, {}, true},
+    {"", "Neg", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kNeg>, {}, true},
+    {"", "Sqrt", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kSqrt>, {}, true},
+    {"", "Reciprocal", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kReciprocal>, {}, true},
+    {"", "Exp", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kExp>, {}, true},
+    {"", "Log", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kLog>, {}, true},
+    {"", "Erf", 9, kLatest, InferFloatOrDouble, LowerPlain<Kind::kErf>, {}, true},
+    {"", "Relu", 6, kLatest, InferFloatOrDouble, LowerPlain<Kind::kRelu>, {}, true},
+    {"", "LeakyRelu", 6, kLatest, InferFloat, LowerLeakyRelu, kAlpha, true},
+    {"", "Elu", 6, kLatest, InferFloat, LowerElu, kAlpha, true},
+    {"", "Selu", 6, kLatest, InferFloat, LowerSelu, kOfSelu, true},
+    {"", "Gelu", 20, kLatest, InferGelu, LowerGelu, kOfGelu, true},
+    {"", "Sigmoid", 6, kLatest, InferFloat, LowerPlain<Kind::kSigmoid>, {}, true},
+    {"", "HardSigmoid", 6, kLatest, InferFloat, LowerHardSigmoid, kOfHardSigmoid, true},
+    {"", "Tanh", 6, kLatest, InferFloat, LowerPlain<Kind::kTanh>, {}, true},
+    {"", "Softplus", 1, kLatest, InferFloat, LowerPlain<Kind::kSoftplus>, {}, true},
+    {"", "Clip", 6, 10, InferFloat, LowerClip, kBounds, true},
+    {"", "Clip", 11, kLatest, InferClip, LowerClip, {}, true},
 };
 
 }  // namespace

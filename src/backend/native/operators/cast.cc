@@ -4,15 +4,12 @@
 #include <type_traits>
 
 #include "backend/native/graph/onnx_element_type.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/families.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
-
-using enum AttributeKind;
 
 // A byte that holds a truth: 0 or not.
 struct Truth {
@@ -70,8 +67,6 @@ void WithType(ElementType type, const Use& use) {
 }
 
 Result<void> InferCast(InferContext& context) {
-  // `saturate` speaks of types that we have not.
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"to", kInt}, {"saturate", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   const std::int64_t to = context.node().Int("to", 0);
   const auto type = ElementTypeOf(to);
@@ -80,7 +75,6 @@ Result<void> InferCast(InferContext& context) {
 }
 
 Result<void> InferCastLike(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"saturate", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(2, 2));
   return context.SetOutput(0, context.input(1).type, context.input(0).dims);
 }
@@ -100,10 +94,15 @@ Result<void> LowerCast(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+// `saturate` speaks of types that we have not.
+constexpr KnownAttribute kOfCast[] = {{"to", kInt}, {"saturate", kInt}};
+constexpr KnownAttribute kOfCastLike[] = {{"saturate", kInt}};
+
 constexpr Operator kOperators[] = {
-    {"", "Cast", 6, kAny, InferCast, LowerCast},
-    {"", "CastLike", 15, kAny, InferCastLike, LowerCast},
+    {"", "Cast", 6, kLatest, InferCast, LowerCast, kOfCast, true},
+    {"", "CastLike", 15, kLatest, InferCastLike, LowerCast, kOfCastLike},
 };
 
 }  // namespace

@@ -1,15 +1,12 @@
 // Concat and Split: each other's way back.
 #include "backend/native/operators/constant_ints.h"
 #include "backend/native/operators/copy_step.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/layout.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
-
-using enum AttributeKind;
 
 // The axis of a checked node.
 std::size_t AxisOf(const Node& node, std::size_t rank) {
@@ -32,7 +29,6 @@ std::vector<std::int64_t> PartsOf(const Node& node, std::int64_t size, const Con
 }  // namespace
 
 Result<void> InferConcat(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axis", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, SIZE_MAX));
   if (!context.node().attributes.contains("axis")) return context.Wrong("has no axis");
   const Value& first = context.input(0);
@@ -73,8 +69,7 @@ Result<void> LowerConcat(const Node& node, PlanBuilder& builder) {
 }
 
 Result<void> InferSplit(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axis", kInt}, {"split", kInts}, {"num_outputs", kInt}}));
-  PUNCTUAL_TRY(context.ExpectInputs(1, 2));
+  PUNCTUAL_TRY(context.ExpectInputs(1, context.node().opset < 13 ? 1 : 2));
   const Value& from = context.input(0);
   PUNCTUAL_ASSIGN(const std::size_t axis, context.Axis(context.node().Int("axis", 0), from.dims.size()));
   if (context.Has(1)) PUNCTUAL_TRY(context.ConstantInts(1));

@@ -42,6 +42,9 @@ Result<void> InferConvolution(InferContext& context, bool channels_last) {
   if (context.Has(2) && context.input(2).dims != Dims{w[0]})
     return context.Wrong("bias of shape " + ShapeText(context.input(2).dims) + " for " + std::to_string(w[0]) +
                          " channels");
+  if (const auto* const kernel = context.node().Ints("kernel_shape");
+      kernel != nullptr && *kernel != Dims(w.begin() + 2, w.end()))
+    return context.Wrong("kernel_shape " + ShapeText(*kernel) + " is not that of weights of shape " + ShapeText(w));
   const auto window = WindowOf(context.node(), x, w, channels_last);
   if (window.has_error())
     return window.error().code == Code::kInvalidArgument ? context.Wrong(window.error().message)
@@ -147,24 +150,25 @@ class ConvolutionStep final : public Step {
   const Parts parts_;
 };
 
-void PrepareWeights(const Node& node, PlanBuilder& builder, ConvolutionStep::Parts& parts) {
+Result<void> PrepareWeights(const Node& node, PlanBuilder& builder, ConvolutionStep::Parts& parts) {
   const Value& weights = builder.value(node.inputs[1]);
   const ValueId bias = node.input(2);
   if (bias != kNoValue) parts.bias = builder.OperandOf(bias);
   const std::size_t turned_count = CountOf(weights.dims) / parts.sizes.groups;
   const std::size_t packed_count = PackedCount(parts.sizes, parts.shape);
   if (weights.constant != nullptr && (bias == kNoValue || builder.value(bias).constant != nullptr)) {
-    const auto packed = builder.KeepMany<float>(packed_count);
+    PUNCTUAL_ASSIGN(const auto packed, builder.KeepMany<float>(packed_count));
     std::vector<float> turned(turned_count);
     Pack(weights.constant->values<float>().data(),
          bias == kNoValue ? nullptr : builder.value(bias).constant->values<float>().data(), parts.sizes, parts.shape,
          turned.data(), packed.data());
     parts.packed = packed.data();
-    return;
+    return {};
   }
   parts.weights = builder.OperandOf(node.inputs[1]);
   parts.turned_weights = builder.Scratch(turned_count * sizeof(float));
   parts.packed_weights = builder.Scratch(packed_count * sizeof(float));
+  return {};
 }
 
 Result<void> LowerConvolution(const Node& node, PlanBuilder& builder, bool channels_last) {
@@ -182,12 +186,13 @@ Result<void> LowerConvolution(const Node& node, PlanBuilder& builder, bool chann
   const WindowTable table = TableOf(window, sizes.batch, sizes.in_channels, sizes.groups == 1);
   parts.rows = table.rows;
   parts.shape = {table.taps, sizes.groups == 1 ? table.channels : sizes.group_in(), sizes.group_out(), true};
-  const auto offsets = builder.KeepMany<std::int32_t>(table.offsets.size());
+  PUNCTUAL_ASSIGN(const auto offsets, builder.KeepMany<std::int32_t>(table.offsets.size()));
   std::copy(table.offsets.begin(), table.offsets.end(), offsets.begin());
   parts.offsets = offsets.data();
   parts.row_step = table.row_step;
-  parts.zeros = builder.KeepMany<float>(parts.shape.channels).data();
-  PrepareWeights(node, builder, parts);
+  PUNCTUAL_ASSIGN(const auto zeros, builder.KeepMany<float>(parts.shape.channels));
+  parts.zeros = zeros.data();
+  PUNCTUAL_TRY(PrepareWeights(node, builder, parts));
   parts.in = builder.OperandOf(node.inputs[0]);
   parts.out = builder.OperandOf(node.outputs[0]);
   if (node.input(3) != kNoValue) parts.residual = builder.OperandOf(node.inputs[3]);
@@ -206,10 +211,19 @@ Result<void> InferLast(InferContext& context) { return InferConvolution(context,
 Result<void> LowerPlain(const Node& node, PlanBuilder& builder) { return LowerConvolution(node, builder, false); }
 Result<void> LowerLast(const Node& node, PlanBuilder& builder) { return LowerConvolution(node, builder, true); }
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+constexpr KnownAttribute kOfConv[] = {{"auto_pad", kString}, {"dilations", kInts}, {"kernel_shape", kInts},
+                                      {"pads", kInts},       {"strides", kInts},   {"group", kInt}};
+constexpr KnownAttribute kOfConvolution[] = {{"auto_pad", kString},   {"dilations", kInts},    {"kernel_shape", kInts},
+                                             {"pads", kInts},         {"strides", kInts},      {"group", kInt},
+                                             {"in_positions", kInts}, {"in_length", kInt},     {"out_positions", kInts},
+                                             {"first", kInt},         {"first_alpha", kFloat}, {"second", kInt},
+                                             {"second_alpha", kFloat}};
+
 constexpr Operator kOperators[] = {
-    {"", "Conv", 1, kAny, InferPlain, LowerPlain},
-    {"punctual", "Convolution", 1, kAny, InferLast, LowerLast},
+    {"", "Conv", 1, kLatest, InferPlain, LowerPlain, kOfConv},
+    {"punctual", "Convolution", 1, kLatest, InferLast, LowerLast, kOfConvolution},
 };
 
 }  // namespace

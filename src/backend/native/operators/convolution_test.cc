@@ -150,5 +150,11 @@ TEST(ConvolutionTest, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(conv.Run({large, RandomNumbers({1, 1, 200, 200})}).error().code, Code::kFailedPrecondition);
 }
 
+TEST(ConvolutionTest, AKernelShapeThatIsNotTheWeightsIsRefused) {
+  OperatorUnderTest op{.type = "Conv", .attributes = {{"kernel_shape", std::vector<std::int64_t>{3}}}};
+  EXPECT_TRUE(op.Run({RandomNumbers({1, 2, 6}), RandomNumbers({4, 2, 3})}).has_value());
+  EXPECT_EQ(op.Run({RandomNumbers({1, 2, 6}), RandomNumbers({4, 2, 2})}).error().code, Code::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace punctual::native

@@ -89,8 +89,8 @@ Result<void> InferPow(InferContext& context) {
 }
 
 template <class T>
-Operand ConvertedConstant(const Constant& constant, PlanBuilder& builder) {
-  const auto converted = builder.KeepMany<T>(constant.count());
+Result<Operand> ConvertedConstant(const Constant& constant, PlanBuilder& builder) {
+  PUNCTUAL_ASSIGN(const auto converted, builder.KeepMany<T>(constant.count()));
   WithNumber(constant.type(), [&](auto number) {
     const auto values = constant.values<decltype(number)>();
     std::transform(values.begin(), values.end(), converted.begin(), [](auto value) { return static_cast<T>(value); });
@@ -113,9 +113,10 @@ Result<void> LowerPow(const Node& node, PlanBuilder& builder) {
       AddBinary(BinaryFunction::kMul, a.type, node, ShapeOf(output, a.dims, a.dims), base, base, builder);
       return {};
     }
-    if (b.type != a.type)
-      exponent = a.type == ElementType::kFloat32 ? ConvertedConstant<float>(*b.constant, builder)
-                                                 : ConvertedConstant<double>(*b.constant, builder);
+    if (b.type != a.type) {
+      PUNCTUAL_ASSIGN(exponent, a.type == ElementType::kFloat32 ? ConvertedConstant<float>(*b.constant, builder)
+                                                                : ConvertedConstant<double>(*b.constant, builder));
+    }
   }
   AddBinary(BinaryFunction::kPow, a.type, node, ShapeOf(output, a.dims, b.dims), base, exponent, builder);
   return {};
@@ -289,24 +290,22 @@ Result<void> LowerWhere(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
-
-const Operator kOperators[] = {
-    {"", "Add", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kAdd>},
-    {"", "Sub", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kSub>},
-    {"", "Mul", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kMul>},
-    {"", "Div", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kDiv>},
-    {"", "Pow", 7, kLatest, InferPow, LowerPow},
-    {"", "Sum", 6, kLatest, InferMany, LowerMany<BinaryFunction::kAdd, false>},
-    {"", "Mean", 6, kLatest, InferMean, LowerMany<BinaryFunction::kAdd, true>},
-    {"", "Min", 6, kLatest, InferMany, LowerMany<BinaryFunction::kMin, false>},
-    {"", "Max", 6, kLatest, InferMany, LowerMany<BinaryFunction::kMax, false>},
-    {"", "Equal", 7, kLatest, InferComparison, LowerComparison<Comparison::kEqual>},
-    {"", "Less", 7, kLatest, InferComparison, LowerComparison<Comparison::kLess>},
-    {"", "LessOrEqual", 12, kLatest, InferComparison, LowerComparison<Comparison::kLessOrEqual>},
-    {"", "Greater", 7, kLatest, InferComparison, LowerComparison<Comparison::kGreater>},
-    {"", "GreaterOrEqual", 12, kLatest, InferComparison, LowerComparison<Comparison::kGreaterOrEqual>},
-    {"", "Where", 9, kLatest, InferWhere, LowerWhere},
+constexpr Operator kOperators[] = {
+    {"", "Add", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kAdd>, {}, true},
+    {"", "Sub", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kSub>, {}, true},
+    {"", "Mul", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kMul>, {}, true},
+    {"", "Div", 7, kLatest, InferArithmetic, LowerArithmetic<BinaryFunction::kDiv>, {}, true},
+    {"", "Pow", 7, kLatest, InferPow, LowerPow, {}, true},
+    {"", "Sum", 6, kLatest, InferMany, LowerMany<BinaryFunction::kAdd, false>, {}, true},
+    {"", "Mean", 6, kLatest, InferMean, LowerMany<BinaryFunction::kAdd, true>, {}, true},
+    {"", "Min", 6, kLatest, InferMany, LowerMany<BinaryFunction::kMin, false>, {}, true},
+    {"", "Max", 6, kLatest, InferMany, LowerMany<BinaryFunction::kMax, false>, {}, true},
+    {"", "Equal", 7, kLatest, InferComparison, LowerComparison<Comparison::kEqual>, {}, true},
+    {"", "Less", 7, kLatest, InferComparison, LowerComparison<Comparison::kLess>, {}, true},
+    {"", "LessOrEqual", 12, kLatest, InferComparison, LowerComparison<Comparison::kLessOrEqual>, {}, true},
+    {"", "Greater", 7, kLatest, InferComparison, LowerComparison<Comparison::kGreater>, {}, true},
+    {"", "GreaterOrEqual", 12, kLatest, InferComparison, LowerComparison<Comparison::kGreaterOrEqual>, {}, true},
+    {"", "Where", 9, kLatest, InferWhere, LowerWhere, {}, true},
 };
 
 }  // namespace

@@ -4,15 +4,12 @@
 
 #include "backend/native/operators/constant_ints.h"
 #include "backend/native/operators/copy_step.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/layout.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
-
-using enum AttributeKind;
 
 // Numbers out of range cannot be an error in a run: they read the nearest row that there is.
 template <class Index>
@@ -49,7 +46,6 @@ std::size_t AxisOf(const Node& node, std::size_t rank) {
 }  // namespace
 
 Result<void> InferGather(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axis", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(2, 2));
   PUNCTUAL_TRY(context.ExpectType(1, {ElementType::kInt64, ElementType::kInt32}));
   const Value& from = context.input(0);

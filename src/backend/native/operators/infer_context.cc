@@ -33,6 +33,8 @@ Result<std::vector<std::int64_t>> InferContext::ConstantInts(std::size_t i) cons
   const Value& value = input(i);
   if (value.constant == nullptr)
     return Unsupported("input \"" + value.name + "\" is only known when the model runs; it must be a constant");
+  if (value.dims.size() != 1)
+    return Wrong("input \"" + value.name + "\" has shape " + ShapeText(value.dims) + ", it must be a list of numbers");
   if (value.type == ElementType::kInt64) {
     const auto values = value.constant->values<std::int64_t>();
     return std::vector<std::int64_t>(values.begin(), values.end());
@@ -70,6 +72,9 @@ Result<void> InferContext::SetConstant(std::size_t i, std::shared_ptr<const Cons
 
 Result<std::shared_ptr<Constant>> InferContext::NewConstant(ElementType type, Dims dims) const {
   if (const auto count = CheckedCount(dims, limits_); count.has_error()) return Wrong(count.error().message);
+  if (CountOf(dims) * SizeOf(type) > limits_.max_kept_bytes)
+    return Wrong("a constant of shape " + ShapeText(dims) + " takes more than " +
+                 std::to_string(limits_.max_kept_bytes) + " bytes");
   return std::make_shared<Constant>(type, std::move(dims));
 }
 

@@ -6,15 +6,12 @@
 #include <numeric>
 
 #include "backend/native/operators/copy_step.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/families.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
-
-using enum AttributeKind;
 
 // The permutation of a checked Transpose.
 std::vector<std::size_t> PermutationOf(const Node& node, std::size_t rank) {
@@ -35,7 +32,6 @@ void AddCopy(const Node& node, PlanBuilder& builder, const Dims& box, const Arra
 }  // namespace
 
 Result<void> InferTranspose(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"perm", kInts}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   const Value& from = context.input(0);
   const std::size_t rank = from.dims.size();
@@ -71,7 +67,6 @@ Result<void> LowerTranspose(const Node& node, PlanBuilder& builder) {
 }
 
 Result<void> InferExpand(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {}));
   PUNCTUAL_TRY(context.ExpectInputs(2, 2));
   PUNCTUAL_ASSIGN(const auto shape, context.ConstantInts(1));
   const Value& from = context.input(0);
@@ -97,7 +92,6 @@ Result<void> LowerExpand(const Node& node, PlanBuilder& builder) {
 }
 
 Result<void> InferTile(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {}));
   PUNCTUAL_TRY(context.ExpectInputs(2, 2));
   PUNCTUAL_ASSIGN(const auto repeats, context.ConstantInts(1));
   const Value& from = context.input(0);
@@ -134,16 +128,29 @@ Result<void> LowerTile(const Node& node, PlanBuilder& builder) {
 
 namespace {
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+// What later opsets made inputs is an attribute of old ones, and of them alone.
+constexpr KnownAttribute kOfTranspose[] = {{"perm", kInts}};
+constexpr KnownAttribute kAxis[] = {{"axis", kInt}};
+constexpr KnownAttribute kOfSplitOfOld[] = {{"axis", kInt}, {"split", kInts}};
+constexpr KnownAttribute kOfSplit[] = {{"axis", kInt}, {"num_outputs", kInt}};
+constexpr KnownAttribute kOfSliceOfOld[] = {{"starts", kInts}, {"ends", kInts}, {"axes", kInts}};
+constexpr KnownAttribute kOfPadOfOld[] = {{"mode", kString}, {"pads", kInts}, {"value", kFloat}};
+constexpr KnownAttribute kOfPad[] = {{"mode", kString}};
+
 constexpr Operator kOperators[] = {
-    {"", "Transpose", 1, kAny, InferTranspose, LowerTranspose},
-    {"", "Expand", 8, kAny, InferExpand, LowerExpand},
-    {"", "Tile", 6, kAny, InferTile, LowerTile},
-    {"", "Concat", 4, kAny, InferConcat, LowerConcat},
-    {"", "Split", 2, kAny, InferSplit, LowerSplit},
-    {"", "Slice", 1, kAny, InferSlice, LowerSlice},
-    {"", "Pad", 2, kAny, InferPad, LowerPad},
-    {"", "Gather", 1, kAny, InferGather, LowerGather},
+    {"", "Transpose", 1, kLatest, InferTranspose, LowerTranspose, kOfTranspose},
+    {"", "Expand", 8, kLatest, InferExpand, LowerExpand},
+    {"", "Tile", 6, kLatest, InferTile, LowerTile},
+    {"", "Concat", 4, kLatest, InferConcat, LowerConcat, kAxis},
+    {"", "Split", 2, 12, InferSplit, LowerSplit, kOfSplitOfOld},
+    {"", "Split", 13, kLatest, InferSplit, LowerSplit, kOfSplit},
+    {"", "Slice", 1, 9, InferSlice, LowerSlice, kOfSliceOfOld},
+    {"", "Slice", 10, kLatest, InferSlice, LowerSlice},
+    {"", "Pad", 2, 10, InferPad, LowerPad, kOfPadOfOld},
+    {"", "Pad", 11, kLatest, InferPad, LowerPad, kOfPad},
+    {"", "Gather", 1, kLatest, InferGather, LowerGather, kAxis},
 };
 
 }  // namespace

@@ -268,5 +268,45 @@ TEST(GatherTest, ComputedNumbersOutOfRangeReadTheNearestRow) {
   EXPECT_TRUE(Floats(Compute(op, {Counting({0, 1}), List({})})[0]).empty());
 }
 
+// A file that says the same in both places, but not the same thing, must not be read in two ways.
+TEST(LayoutTest, AttributesThatBecameInputsAreReadByTheirOpsetsAlone) {
+  const Given x = Counting({1, 4}), one = List({1});
+  struct Case {
+    const char* type;
+    int since;
+    Attributes attributes;
+    std::vector<Given> inputs;
+  };
+  const std::vector<Case> cases = {{"Slice", 10, {{"starts", Of(Ints{1})}, {"ends", Of(Ints{2})}}, {x, one, List({2})}},
+                                   {"Reshape", 5, {{"shape", Of(Ints{4})}}, {x, List({4})}},
+                                   {"Squeeze", 13, {{"axes", Of(Ints{0})}}, {x, List({0})}},
+                                   {"Unsqueeze", 13, {{"axes", Of(Ints{0})}}, {x, List({0})}},
+                                   {"Split", 13, {{"split", Of(Ints{1})}}, {x, one}},
+                                   {"Pad", 11, {{"pads", Of(Ints{0, 1, 0, 1})}}, {x, List({0, 1, 0, 1})}},
+                                   {"ReduceSum", 13, {{"axes", Of(Ints{1})}}, {x, one}}};
+  for (const Case& of : cases) {
+    OperatorUnderTest op{.type = of.type, .is_constant = {false, true, true}};
+    for (const bool is_new : {false, true}) {
+      op.opset = of.since - (is_new ? 0 : 1);
+      op.attributes = is_new ? Attributes() : of.attributes;
+      EXPECT_TRUE(op.Run(is_new ? of.inputs : std::vector<Given>{x}).has_value()) << of.type << " " << op.opset;
+      op.attributes = of.attributes;
+      if (is_new)
+        ExpectError(op, of.inputs, Code::kFailedPrecondition, "is not supported");
+      else
+        ExpectWrong(op, of.inputs, "inputs, at most 1 are known");
+    }
+  }
+  ExpectError({.type = "Pad", .attributes = {{"value", Attribute(2.0f)}}, .is_constant = {false, true}},
+              {x, List({0, 1, 0, 1})}, Code::kFailedPrecondition, "attribute \"value\" is not supported");
+}
+
+TEST(LayoutTest, ListsOfNumbersHaveOneDimension) {
+  OperatorUnderTest op{.type = "Slice", .is_constant = {false, true, true}};
+  const Given scalar = Numbers<std::int64_t>({}, {1}), matrix = Numbers<std::int64_t>({1, 1}, {1});
+  for (const Given& starts : {scalar, matrix})
+    ExpectWrong(op, {Counting({4}), starts, List({2})}, "it must be a list of numbers");
+}
+
 }  // namespace
 }  // namespace punctual::native::test

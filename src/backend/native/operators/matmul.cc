@@ -1,5 +1,6 @@
 // Gemm, MatMul, and the passes' Dense: MatMul with constant weights [K, N], and what follows it.
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "backend/native/kernels/pool.h"
@@ -18,12 +19,12 @@ bool HasManyRows(const Dims& a) { return a.size() > 2 && a[a.size() - 2] > 4; }
 
 // --- rows times constant weights -----------------------------------------------------------------------------------
 
-DenseStep::Parts PartsOf(PlanBuilder& builder, ValueId in, ValueId out, const DenseShape& shape, const float* weights,
-                         const float* bias) {
+Result<DenseStep::Parts> PartsOf(PlanBuilder& builder, ValueId in, ValueId out, const DenseShape& shape,
+                                 const float* weights, const float* bias) {
   DenseStep::Parts parts;
   parts.shape = shape;
   parts.rows = CountOf(builder.value(in).dims) / shape.channels;
-  const auto packed = builder.KeepMany<float>(PackedDenseCount(shape));
+  PUNCTUAL_ASSIGN(const auto packed, builder.KeepMany<float>(PackedDenseCount(shape)));
   PackDense(shape, weights, bias, packed.data());
   parts.packed = packed.data();
   parts.in = builder.OperandOf(in);
@@ -51,15 +52,19 @@ Result<void> LowerDense(const Node& node, PlanBuilder& builder) {
   const ValueId bias = node.input(2);
   const DenseShape shape{1, Size(weights.dims[0]), Size(weights.dims[1]),
                          node.Int("many_rows", HasManyRows(builder.value(node.inputs[0]).dims) ? 1 : 0) != 0};
-  auto parts = PartsOf(builder, node.inputs[0], node.outputs[0], shape, weights.constant->values<float>().data(),
-                       bias == kNoValue ? nullptr : builder.value(bias).constant->values<float>().data());
+  PUNCTUAL_ASSIGN(auto parts,
+                  PartsOf(builder, node.inputs[0], node.outputs[0], shape, weights.constant->values<float>().data(),
+                          bias == kNoValue ? nullptr : builder.value(bias).constant->values<float>().data()));
   if (node.input(3) != kNoValue) {
     parts.residual = builder.OperandOf(node.inputs[3]);
     parts.residual_stride = shape.outputs;
   }
   parts.first = ActivationOf(node, "first");
   parts.second = ActivationOf(node, "second");
-  parts.has_many_zeros = node.Int("has_many_zeros", 0) != 0;
+  // A zero times a weight that is not finite is NaN: such a layer may not leave its zeros out.
+  parts.has_many_zeros =
+      node.Int("has_many_zeros", 0) != 0 &&
+      std::ranges::all_of(weights.constant->values<float>(), [](float w) { return std::isfinite(w); });
   builder.Add<DenseStep>(node, parts);
   return {};
 }
@@ -110,7 +115,7 @@ class ProductsStep final : public Step {
   struct Parts {
     DenseShape shape;
     std::size_t rows;
-    std::vector<std::size_t> a_offsets, b_offsets;  // by matrix of the output, in floats
+    std::span<const std::size_t> a_offsets, b_offsets;  // of the plan, by matrix of the output, in floats
     Operand a, b, out;
   };
   explicit ProductsStep(Parts parts) : parts_(std::move(parts)) {}
@@ -128,8 +133,9 @@ class ProductsStep final : public Step {
 };
 
 // For each matrix of `batch`, which of a value's own, that has `own` before its last two axes.
-std::vector<std::size_t> MatricesOf(const Dims& batch, const Dims& own, std::size_t matrix) {
-  std::vector<std::size_t> offsets(CountOf(batch));
+Result<std::span<const std::size_t>> MatricesOf(const Dims& batch, const Dims& own, std::size_t matrix,
+                                                PlanBuilder& builder) {
+  PUNCTUAL_ASSIGN(const auto offsets, builder.KeepMany<std::size_t>(CountOf(batch)));
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     std::size_t rest = i, stride = matrix;
     for (std::size_t axis = 0; axis < own.size(); ++axis) {
@@ -140,7 +146,7 @@ std::vector<std::size_t> MatricesOf(const Dims& batch, const Dims& own, std::siz
       stride *= size;
     }
   }
-  return offsets;
+  return std::span<const std::size_t>(offsets);
 }
 
 Result<void> LowerMatMul(const Node& node, PlanBuilder& builder) {
@@ -150,14 +156,19 @@ Result<void> LowerMatMul(const Node& node, PlanBuilder& builder) {
   if (!product.has_value()) return Fail(Code::kInvalidArgument, "shapes that cannot be multiplied");
   const DenseShape shape{1, Size(product->k), Size(product->n), HasManyRows(a.dims)};
   if (b.constant != nullptr && CountOf(product->b_batch) == 1 && shape.channels > 0) {
-    builder.Add<DenseStep>(
-        node, PartsOf(builder, node.inputs[0], node.outputs[0], shape, b.constant->values<float>().data(), nullptr));
+    PUNCTUAL_ASSIGN(const auto parts, PartsOf(builder, node.inputs[0], node.outputs[0], shape,
+                                              b.constant->values<float>().data(), nullptr));
+    builder.Add<DenseStep>(node, parts);
     return {};
   }
+  PUNCTUAL_ASSIGN(const auto of_a,
+                  MatricesOf(product->batch, product->a_batch, Size(product->m * product->k), builder));
+  PUNCTUAL_ASSIGN(const auto of_b,
+                  MatricesOf(product->batch, product->b_batch, Size(product->k * product->n), builder));
   ProductsStep::Parts parts{shape,
                             Size(product->m),
-                            MatricesOf(product->batch, product->a_batch, Size(product->m * product->k)),
-                            MatricesOf(product->batch, product->b_batch, Size(product->k * product->n)),
+                            of_a,
+                            of_b,
                             builder.OperandOf(node.inputs[0]),
                             builder.OperandOf(node.inputs[1]),
                             builder.OperandOf(node.outputs[0])};
@@ -254,7 +265,7 @@ bool IsLayer(const Node& node, const PlanBuilder& builder) {
   return c.constant != nullptr && (c.dims.size() < 2 || c.dims[0] == 1);
 }
 
-void LowerLayer(const Node& node, PlanBuilder& builder, const DenseShape& shape) {
+Result<void> LowerLayer(const Node& node, PlanBuilder& builder, const DenseShape& shape) {
   const Value& b = builder.value(node.inputs[1]);
   const float alpha = node.Float("alpha", 1);
   const float* const from = b.constant->values<float>().data();
@@ -269,16 +280,16 @@ void LowerLayer(const Node& node, PlanBuilder& builder, const DenseShape& shape)
     const Value& c = builder.value(node.inputs[2]);
     Spread(c.constant->values<float>().data(), c.dims, node.Float("beta", 1), 1, shape.outputs, bias.data());
   }
-  builder.Add<DenseStep>(node, PartsOf(builder, node.inputs[0], node.outputs[0], shape, weights.data(), bias.data()));
+  PUNCTUAL_ASSIGN(const auto parts,
+                  PartsOf(builder, node.inputs[0], node.outputs[0], shape, weights.data(), bias.data()));
+  builder.Add<DenseStep>(node, parts);
+  return {};
 }
 
 Result<void> LowerGemm(const Node& node, PlanBuilder& builder) {
   const GemmSizes sizes = SizesOf(node, builder.value(node.inputs[0]).dims, builder.value(node.inputs[1]).dims);
   const DenseShape shape{1, Size(sizes.k), Size(sizes.n)};
-  if (shape.channels > 0 && IsLayer(node, builder)) {
-    LowerLayer(node, builder, shape);
-    return {};
-  }
+  if (shape.channels > 0 && IsLayer(node, builder)) return LowerLayer(node, builder, shape);
   const std::size_t rows = Size(sizes.m);
   GemmStep::Parts parts{};
   parts.shape = shape;
@@ -300,12 +311,17 @@ Result<void> LowerGemm(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+constexpr KnownAttribute kOfGemm[] = {{"alpha", kFloat}, {"beta", kFloat}, {"transA", kInt}, {"transB", kInt}};
+constexpr KnownAttribute kOfDense[] = {{"many_rows", kInt},     {"has_many_zeros", kInt}, {"first", kInt},
+                                       {"first_alpha", kFloat}, {"second", kInt},         {"second_alpha", kFloat}};
+
 constexpr Operator kOperators[] = {
     // Before 7, C was broadcast by another rule.
-    {"", "Gemm", 7, kAny, InferGemm, LowerGemm},
-    {"", "MatMul", 1, kAny, InferMatMul, LowerMatMul},
-    {"punctual", "Dense", 1, kAny, InferDense, LowerDense},
+    {"", "Gemm", 7, kLatest, InferGemm, LowerGemm, kOfGemm},
+    {"", "MatMul", 1, kLatest, InferMatMul, LowerMatMul},
+    {"punctual", "Dense", 1, kLatest, InferDense, LowerDense, kOfDense},
 };
 
 }  // namespace

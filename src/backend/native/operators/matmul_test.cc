@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -173,6 +174,30 @@ TEST(MatmulTest, DenseIsMatMulWithWhatFollowsIt) {
     expected[i] = std::max(0.0, std::tanh(expected[i] + static_cast<double>(b->values<float>()[i % 20])) +
                                     static_cast<double>(residual->values<float>()[i]));
   ExpectNear(*out[0], {2, 7, 20}, expected);
+}
+
+TEST(MatmulTest, ProductsOfNothingAreEmptyOrZero) {
+  for (const char* const type : {"MatMul", "Gemm"}) {
+    OperatorUnderTest op{.type = type};
+    for (const Dims& sizes : {Dims{0, 3, 4}, Dims{2, 3, 0}, Dims{2, 0, 4}}) {
+      const auto computed = op.Run({Random({sizes[0], sizes[1]}), Random({sizes[1], sizes[2]})}).value();
+      ExpectNear(*computed[0], {sizes[0], sizes[2]}, std::vector<double>(CountOf({sizes[0], sizes[2]}), 0));
+    }
+  }
+}
+
+// As a batch of it does, which leaves no zeros out.
+TEST(MatmulTest, ZerosAreNotLeftOutWhereAWeightIsInfinite) {
+  constexpr std::int64_t kDepth = 256, kOutputs = 512;
+  const Given weights = Random({kDepth, kOutputs});
+  auto infinite = std::make_shared<Constant>(ElementType::kFloat32, weights->dims());
+  std::copy(weights->bytes().begin(), weights->bytes().end(), infinite->mutable_bytes().begin());
+  infinite->mutable_values<float>()[7 * kOutputs + 3] = std::numeric_limits<float>::infinity();
+  OperatorUnderTest op{.type = "Dense", .opset = 1, .domain = "punctual", .is_constant = {false, true}};
+  op.attributes = {{"has_many_zeros", std::int64_t{1}}};
+  const Given x = Numbers<float>({1, kDepth}, std::vector<float>(kDepth, 0));
+  EXPECT_EQ(op.Run({x, weights}).value()[0]->values<float>()[3], 0.0f);
+  EXPECT_TRUE(std::isnan(op.Run({x, infinite}).value()[0]->values<float>()[3]));
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ Result<void> LowerBatch(const Node& node, PlanBuilder& builder) {
   const Dims& dims = builder.value(node.inputs[0]).dims;
   const auto channels = static_cast<std::size_t>(dims[1]);
   const auto epsilon = static_cast<double>(node.Float("epsilon", 1e-5f));
-  const auto scale = builder.KeepMany<float>(channels), bias = builder.KeepMany<float>(channels);
+  PUNCTUAL_ASSIGN(const auto scale, builder.KeepMany<float>(channels));
+  PUNCTUAL_ASSIGN(const auto bias, builder.KeepMany<float>(channels));
   for (std::size_t c = 0; c < channels; ++c) {
     const double factor =
         static_cast<double>(constant(1)[c]) / std::sqrt(static_cast<double>(constant(4)[c]) + epsilon);
@@ -169,12 +170,17 @@ Result<void> LowerLayer(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"", "BatchNormalization", 6, kLatest, InferBatch, LowerBatch},
-    {"", "InstanceNormalization", 6, kLatest, InferInstance, LowerInstance},
-    {"", "LayerNormalization", 17, kLatest, InferLayer, LowerLayer},
+constexpr KnownAttribute kOfBatch[] = {
+    {"epsilon", kFloat}, {"momentum", kFloat}, {"is_test", kInt}, {"spatial", kInt}, {"training_mode", kInt}};
+constexpr KnownAttribute kOfInstance[] = {{"epsilon", kFloat}};
+constexpr KnownAttribute kOfLayer[] = {{"axis", kInt}, {"epsilon", kFloat}, {"stash_type", kInt}};
+
+constexpr Operator kOperators[] = {
+    {"", "BatchNormalization", 6, kLatest, InferBatch, LowerBatch, kOfBatch},
+    {"", "InstanceNormalization", 6, kLatest, InferInstance, LowerInstance, kOfInstance},
+    {"", "LayerNormalization", 17, kLatest, InferLayer, LowerLayer, kOfLayer},
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <limits>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -32,7 +34,8 @@ class InferContext {
   Result<void> ExpectInputs(std::size_t least, std::size_t most) const;
   // kFailedPrecondition ("... of type int64 is not supported") unless input i is one of `types`.
   Result<void> ExpectType(std::size_t i, std::initializer_list<ElementType> types) const;
-  // The numbers of a constant int64 or int32 input; kFailedPrecondition if it is only known when the model runs.
+  // The numbers of a constant int64 or int32 input of one dimension; kFailedPrecondition if it is only known when the
+  // model runs.
   Result<std::vector<std::int64_t>> ConstantInts(std::size_t i) const;
   // The axis of an input's rank, negative ones from the end; kInvalidArgument if there is none.
   Result<std::size_t> Axis(std::int64_t axis, std::size_t rank) const;
@@ -54,14 +57,29 @@ class InferContext {
   const Limits& limits_;
 };
 
+// The kinds of attributes, in Attribute's order.
+enum class AttributeKind { kInt, kFloat, kString, kTensor, kInts, kFloats, kStrings };
+
+struct KnownAttribute {
+  std::string_view name;
+  AttributeKind kind;
+};
+
+inline constexpr int kLatest = std::numeric_limits<int>::max();
+
 struct Operator {
   std::string_view domain;  // "": ONNX's own; "ai.onnx.ml"; "punctual": made by the passes, never read from a file
   std::string_view type;
   int since = 1;  // the opsets of the domain whose meaning is implemented
-  int until = std::numeric_limits<int>::max();
+  int until = kLatest;
   Result<void> (*infer)(InferContext& context);
   // Adds the steps that compute the node. Everything was checked by infer; kFailedPrecondition: still not possible.
   Result<void> (*lower)(const Node& node, PlanBuilder& builder);
+  // Those that a node may have; one of two kinds stands here twice. Others are refused before infer is called: they may
+  // mean anything. What makes no difference to what we compute stands here too, and nobody reads it.
+  std::span<const KnownAttribute> attributes = {};
+  // Its first output has one number for each of its inputs' numbers, with broadcasting, wherever it stands.
+  bool is_elementwise = false;
 };
 
 // The operator of that name and opset; null: the native backend has none. For "punctual" the opset is 1.

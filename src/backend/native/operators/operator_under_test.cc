@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "backend/native/graph/infer.h"
 #include "backend/native/operators/operator.h"
 #include "backend/native/plan/plan.h"
 
@@ -35,8 +36,7 @@ Result<std::vector<Given>> OperatorUnderTest::Run(const std::vector<Given>& inpu
     graph.outputs.push_back(node.outputs.back());
   }
   const Limits limits;
-  InferContext context(graph, node, limits);
-  PUNCTUAL_TRY(node.op->infer(context));
+  PUNCTUAL_TRY(InferNode(graph, node, limits));
   graph.nodes.push_back(std::move(node));
   PUNCTUAL_ASSIGN(const auto plan, Plan::Make(std::move(graph)));
   Arena arena(plan->arena_bytes());

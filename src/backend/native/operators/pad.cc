@@ -4,15 +4,12 @@
 
 #include "backend/native/operators/constant_ints.h"
 #include "backend/native/operators/copy_step.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/layout.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
-
-using enum AttributeKind;
 
 constexpr std::int64_t kMostPad = std::int64_t{1} << 40;  // limits of shapes are lower; sums of these do not overflow
 
@@ -93,9 +90,9 @@ std::int64_t SourceOf(const std::string& mode, std::int64_t at, std::int64_t siz
   return std::min(phase, period - phase);
 }
 
-std::span<const std::int32_t> TableOf(const std::string& mode, const Padding& padding, const Dims& from, const Dims& to,
-                                      PlanBuilder& builder) {
-  const auto table = builder.KeepMany<std::int32_t>(CountOf(to));
+Result<std::span<const std::int32_t>> TableOf(const std::string& mode, const Padding& padding, const Dims& from,
+                                              const Dims& to, PlanBuilder& builder) {
+  PUNCTUAL_ASSIGN(const auto table, builder.KeepMany<std::int32_t>(CountOf(to)));
   const auto strides = DenseStrides(from);
   for (std::size_t i = 0; i < table.size(); ++i) {
     auto rest = static_cast<std::int64_t>(i);
@@ -104,7 +101,7 @@ std::span<const std::int32_t> TableOf(const std::string& mode, const Padding& pa
       source += SourceOf(mode, rest % to[axis] - padding.before[axis], from[axis]) * strides[axis];
     table[i] = static_cast<std::int32_t>(source);
   }
-  return table;
+  return std::span<const std::int32_t>(table);
 }
 
 Result<void> CheckPads(const InferContext& context) {
@@ -134,8 +131,7 @@ Result<void> CheckPads(const InferContext& context) {
 }  // namespace
 
 Result<void> InferPad(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"mode", kString}, {"pads", kInts}, {"value", kFloat}}));
-  PUNCTUAL_TRY(context.ExpectInputs(context.node().opset < 11 ? 1 : 2, 4));
+  PUNCTUAL_TRY(context.node().opset < 11 ? context.ExpectInputs(1, 1) : context.ExpectInputs(2, 4));
   const std::string mode = context.node().String("mode", "constant");
   if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap")
     return context.Unsupported("mode \"" + mode + "\" is not supported");
@@ -172,7 +168,7 @@ Result<void> LowerPad(const Node& node, PlanBuilder& builder) {
   const Operand written = builder.OperandOf(node.outputs[0]);
   const std::size_t element_bytes = SizeOf(from.type);
   if (const std::string mode = node.String("mode", "constant"); mode != "constant") {
-    const auto table = TableOf(mode, padding, from.dims, to, builder);
+    PUNCTUAL_ASSIGN(const auto table, TableOf(mode, padding, from.dims, to, builder));
     switch (element_bytes) {
       case 1: builder.Add<TableStep<std::uint8_t>>(node, read, written, table); break;
       case 4: builder.Add<TableStep<std::uint32_t>>(node, read, written, table); break;

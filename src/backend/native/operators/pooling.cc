@@ -18,8 +18,9 @@ std::string TypeOf(const Node& node) { return IsLast(node) ? node.String("of", "
 
 Result<Window> WindowOfPool(const Node& node, const Dims& x) {
   const Dims spatial = SpatialOf(x, IsLast(node));
-  if (TypeOf(node).starts_with("Global")) return WindowOf(node, spatial, spatial);
   const auto* const kernel = node.Ints("kernel_shape");
+  // Global ones have it where a pass left only some positions.
+  if (kernel == nullptr && TypeOf(node).starts_with("Global")) return WindowOf(node, spatial, spatial);
   if (kernel == nullptr) return Fail(Code::kInvalidArgument, "kernel_shape is missing");
   return WindowOf(node, spatial, *kernel);
 }
@@ -89,13 +90,13 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   parts.out_places = CountOf(window.StoredOut());
   const WindowTable table = TableOf(window, parts.batch, parts.channels, false);
   parts.shape = {table.taps, parts.channels};
-  const auto offsets = builder.KeepMany<std::int32_t>(table.offsets.size());
+  PUNCTUAL_ASSIGN(const auto offsets, builder.KeepMany<std::int32_t>(table.offsets.size()));
   std::copy(table.offsets.begin(), table.offsets.end(), offsets.begin());
   parts.offsets = offsets.data();
   parts.counts = nullptr;
   if (TypeOf(node).ends_with("AveragePool")) {
     const auto counts = CountsOf(window, parts.batch, node.Int("count_include_pad", 0) != 0);
-    const auto kept = builder.KeepMany<float>(counts.size());
+    PUNCTUAL_ASSIGN(const auto kept, builder.KeepMany<float>(counts.size()));
     std::copy(counts.begin(), counts.end(), kept.begin());
     parts.counts = kept.data();
   }
@@ -109,11 +110,26 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+// storage_order: how numbers are counted in the output Indices, which is not supported.
+constexpr KnownAttribute kOfMaxPool[] = {{"auto_pad", kString},  {"dilations", kInts}, {"kernel_shape", kInts},
+                                         {"pads", kInts},        {"strides", kInts},   {"ceil_mode", kInt},
+                                         {"storage_order", kInt}};
+constexpr KnownAttribute kOfAveragePool[] = {
+    {"auto_pad", kString}, {"dilations", kInts}, {"kernel_shape", kInts},    {"pads", kInts},
+    {"strides", kInts},    {"ceil_mode", kInt},  {"count_include_pad", kInt}};
+constexpr KnownAttribute kOfPool[] = {{"auto_pad", kString},   {"dilations", kInts},        {"kernel_shape", kInts},
+                                      {"pads", kInts},         {"strides", kInts},          {"ceil_mode", kInt},
+                                      {"storage_order", kInt}, {"count_include_pad", kInt}, {"in_positions", kInts},
+                                      {"in_length", kInt},     {"out_positions", kInts},    {"of", kString}};
+
 constexpr Operator kOperators[] = {
-    {"", "MaxPool", 1, kAny, Infer, Lower},       {"", "AveragePool", 1, kAny, Infer, Lower},
-    {"", "GlobalMaxPool", 1, kAny, Infer, Lower}, {"", "GlobalAveragePool", 1, kAny, Infer, Lower},
-    {"punctual", "Pool", 1, kAny, Infer, Lower},
+    {"", "MaxPool", 1, kLatest, Infer, Lower, kOfMaxPool},
+    {"", "AveragePool", 1, kLatest, Infer, Lower, kOfAveragePool},
+    {"", "GlobalMaxPool", 1, kLatest, Infer, Lower},
+    {"", "GlobalAveragePool", 1, kLatest, Infer, Lower},
+    {"punctual", "Pool", 1, kLatest, Infer, Lower, kOfPool},
 };
 
 }  // namespace

@@ -121,5 +121,14 @@ TEST(PoolingTest, WhatIsNotKnownIsRefused) {
   EXPECT_EQ(pool.Run({RandomNumbers({1, 2, 1})}).error().code, Code::kInvalidArgument);
 }
 
+TEST(PoolingTest, GlobalPoolsKnowNoWindows) {
+  const Given x = RandomNumbers({1, 2, 6});
+  for (const char* const type : {"GlobalMaxPool", "GlobalAveragePool"})
+    for (const char* const name : {"strides", "pads", "dilations", "kernel_shape"}) {
+      OperatorUnderTest op{.type = type, .attributes = {{name, std::vector<std::int64_t>{1}}}};
+      EXPECT_EQ(op.Run({x}).error().code, Code::kFailedPrecondition);
+    }
+}
+
 }  // namespace
 }  // namespace punctual::native

@@ -51,13 +51,14 @@ class ScalerStep final : public Step {
 Result<void> LowerScaler(const Node& node, PlanBuilder& builder) {
   const Value& x = builder.value(node.inputs[0]);
   const std::size_t features = LastOf(x.dims);
-  const auto repeated = [&](const char* name) -> std::span<const float> {
+  const auto repeated = [&](const char* name) -> Result<std::span<const float>> {
     const auto& values = *node.Floats(name);
-    const auto kept = builder.KeepMany<float>(features);
+    PUNCTUAL_ASSIGN(const auto kept, builder.KeepMany<float>(features));
     for (std::size_t i = 0; i < features; ++i) kept[i] = values[values.size() == 1 ? 0 : i];
-    return kept;
+    return std::span<const float>(kept);
   };
-  const auto offset = repeated("offset"), scale = repeated("scale");
+  PUNCTUAL_ASSIGN(const auto offset, repeated("offset"));
+  PUNCTUAL_ASSIGN(const auto scale, repeated("scale"));
   const std::size_t rows = features == 0 ? 0 : CountOf(x.dims) / features;
   WithNumber(x.type, [&](auto number) {
     builder.Add<ScalerStep<decltype(number)>>(node, builder.OperandOf(node.inputs[0]),
@@ -156,12 +157,16 @@ Result<void> LowerZipMap(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"ai.onnx.ml", "Scaler", 1, kLatest, InferScaler, LowerScaler},
-    {"ai.onnx.ml", "Normalizer", 1, kLatest, InferNormalizer, LowerNormalizer},
-    {"ai.onnx.ml", "ZipMap", 1, kLatest, InferZipMap, LowerZipMap},
+constexpr KnownAttribute kOfScaler[] = {{"offset", kFloats}, {"scale", kFloats}};
+constexpr KnownAttribute kOfNormalizer[] = {{"norm", kString}};
+constexpr KnownAttribute kOfZipMap[] = {{"classlabels_int64s", kInts}, {"classlabels_strings", kStrings}};
+
+constexpr Operator kOperators[] = {
+    {"ai.onnx.ml", "Scaler", 1, kLatest, InferScaler, LowerScaler, kOfScaler},
+    {"ai.onnx.ml", "Normalizer", 1, kLatest, InferNormalizer, LowerNormalizer, kOfNormalizer},
+    {"ai.onnx.ml", "ZipMap", 1, kLatest, InferZipMap, LowerZipMap, kOfZipMap},
 };
 
 }  // namespace

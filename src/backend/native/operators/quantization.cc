@@ -112,9 +112,19 @@ Result<void> CheckScales(const InferContext& context, ElementType type) {
   return {};
 }
 
+// An attribute that names the type of numbers; 0: that of the scale, which is float.
+Result<void> ExpectFloat(const InferContext& context, const char* attribute) {
+  constexpr std::int64_t kOnnxFloat = 1;  // TensorProto.DataType
+  const std::int64_t type = context.node().Int(attribute, 0);
+  if (type == 0 || type == kOnnxFloat) return {};
+  return context.Unsupported(std::string(attribute) + " " + std::to_string(type) +
+                             " is not supported; supported: float");
+}
+
 Result<void> InferQuantize(InferContext& context) {
   PUNCTUAL_TRY(context.ExpectInputs(2, 3));
   PUNCTUAL_TRY(context.ExpectType(0, {ElementType::kFloat32}));
+  PUNCTUAL_TRY(ExpectFloat(context, "precision"));
   ElementType type = ElementType::kUint8;
   if (context.Has(kZeroPoint)) {
     PUNCTUAL_TRY(context.ExpectType(kZeroPoint, {ElementType::kUint8, ElementType::kInt8}));
@@ -133,6 +143,7 @@ Result<void> InferQuantize(InferContext& context) {
 Result<void> InferDequantize(InferContext& context) {
   PUNCTUAL_TRY(context.ExpectInputs(2, 3));
   PUNCTUAL_TRY(context.ExpectType(0, {ElementType::kUint8, ElementType::kInt8, ElementType::kInt32}));
+  PUNCTUAL_TRY(ExpectFloat(context, "output_dtype"));
   PUNCTUAL_TRY(CheckScales(context, context.input(0).type));
   return context.SetOutput(0, ElementType::kFloat32, context.input(0).dims);
 }
@@ -160,11 +171,25 @@ Result<void> LowerDequantize(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
+using enum AttributeKind;
+
+// `saturate` speaks of types that we have not.
+constexpr KnownAttribute kOfQuantize[] = {
+    {"axis", kInt}, {"block_size", kInt}, {"output_dtype", kInt}, {"precision", kInt}, {"saturate", kInt}};
+constexpr KnownAttribute kOfDequantize[] = {{"axis", kInt}, {"block_size", kInt}, {"output_dtype", kInt}};
+// Bounds are codes or floats.
+constexpr KnownAttribute kOfQuantizedGemm[] = {{"shift", kInt},   {"zero_point", kInt}, {"low", kInt},   {"high", kInt},
+                                               {"slope", kFloat}, {"low", kFloat},      {"high", kFloat}};
+constexpr KnownAttribute kOfQuantizedConv[] = {
+    {"shift", kInt}, {"zero_point", kInt},    {"low", kInt},          {"high", kInt},          {"slope", kFloat},
+    {"low", kFloat}, {"high", kFloat},        {"x_zero_point", kInt}, {"strides", kInts},      {"dilations", kInts},
+    {"pads", kInts}, {"in_positions", kInts}, {"in_length", kInt},    {"out_positions", kInts}};
+
 constexpr Operator kOperators[] = {
-    {"", "QuantizeLinear", 10, 24, InferQuantize, LowerQuantize},
-    {"", "DequantizeLinear", 10, 24, InferDequantize, LowerDequantize},
-    {"punctual", "QuantizedGemm", 1, 1, InferQuantizedGemm, LowerQuantizedGemm},
-    {"punctual", "QuantizedConv", 1, 1, InferQuantizedConv, LowerQuantizedConv},
+    {"", "QuantizeLinear", 10, 24, InferQuantize, LowerQuantize, kOfQuantize},
+    {"", "DequantizeLinear", 10, 24, InferDequantize, LowerDequantize, kOfDequantize},
+    {"punctual", "QuantizedGemm", 1, 1, InferQuantizedGemm, LowerQuantizedGemm, kOfQuantizedGemm},
+    {"punctual", "QuantizedConv", 1, 1, InferQuantizedConv, LowerQuantizedConv, kOfQuantizedConv},
 };
 
 }  // namespace

@@ -17,24 +17,27 @@ enum Input : std::size_t { kX, kWeights, kBias, kFactor, kLast };
 
 // By channel, as kernels want it.
 template <class T>
-const T* KeepByChannel(PlanBuilder& builder, ValueId id) {
+Result<const T*> KeepByChannel(PlanBuilder& builder, ValueId id) {
   const auto values = builder.value(id).constant->values<T>();
-  const auto kept = builder.KeepMany<T>(PaddedChannels(values.size()));
+  PUNCTUAL_ASSIGN(const auto kept, builder.KeepMany<T>(PaddedChannels(values.size())));
   std::copy(values.begin(), values.end(), kept.begin());
-  return kept.data();
+  return static_cast<const T*>(kept.data());
 }
 
-Int8Weights KeepWeights(PlanBuilder& builder, ValueId id, const Int8Shape& shape) {
+Result<Int8Weights> KeepWeights(PlanBuilder& builder, ValueId id, const Int8Shape& shape) {
   const auto weights = builder.value(id).constant->values<std::int8_t>();
   const std::size_t planes = Int8Planes(weights);
-  return PackInt8(weights.data(), shape, planes, builder.Keep(PackedInt8Bytes(shape, planes)));
+  PUNCTUAL_ASSIGN(std::byte* const packed, builder.Keep(PackedInt8Bytes(shape, planes)));
+  return PackInt8(weights.data(), shape, planes, packed);
 }
 
-Int8ToCodes ToCodesOf(const Node& node, PlanBuilder& builder) {
+Result<Int8ToCodes> ToCodesOf(const Node& node, PlanBuilder& builder) {
   Int8ToCodes to;
-  to.bias = KeepByChannel<std::int32_t>(builder, node.inputs[kBias]);
-  to.multiplier = KeepByChannel<std::int32_t>(builder, node.inputs[kFactor]);
-  if (node.input(kLast) != kNoValue) to.negative = KeepByChannel<std::int32_t>(builder, node.inputs[kLast]);
+  PUNCTUAL_ASSIGN(to.bias, KeepByChannel<std::int32_t>(builder, node.inputs[kBias]));
+  PUNCTUAL_ASSIGN(to.multiplier, KeepByChannel<std::int32_t>(builder, node.inputs[kFactor]));
+  if (node.input(kLast) != kNoValue) {
+    PUNCTUAL_ASSIGN(to.negative, KeepByChannel<std::int32_t>(builder, node.inputs[kLast]));
+  }
   to.shift = static_cast<int>(node.Int("shift", 1));
   to.zero_point = static_cast<std::int32_t>(node.Int("zero_point", 0));
   to.low = static_cast<std::int32_t>(node.Int("low", 0));
@@ -42,11 +45,13 @@ Int8ToCodes ToCodesOf(const Node& node, PlanBuilder& builder) {
   return to;
 }
 
-Int8ToFloats ToFloatsOf(const Node& node, PlanBuilder& builder) {
+Result<Int8ToFloats> ToFloatsOf(const Node& node, PlanBuilder& builder) {
   Int8ToFloats to;
-  to.bias = KeepByChannel<std::int32_t>(builder, node.inputs[kBias]);
-  to.scale = KeepByChannel<float>(builder, node.inputs[kFactor]);
-  if (node.input(kLast) != kNoValue) to.offset = KeepByChannel<float>(builder, node.inputs[kLast]);
+  PUNCTUAL_ASSIGN(to.bias, KeepByChannel<std::int32_t>(builder, node.inputs[kBias]));
+  PUNCTUAL_ASSIGN(to.scale, KeepByChannel<float>(builder, node.inputs[kFactor]));
+  if (node.input(kLast) != kNoValue) {
+    PUNCTUAL_ASSIGN(to.offset, KeepByChannel<float>(builder, node.inputs[kLast]));
+  }
   to.slope = node.Float("slope", to.slope);
   to.low = node.Float("low", to.low);
   to.high = node.Float("high", to.high);
@@ -73,13 +78,17 @@ class QuantizedStep final : public Step {
   To to_;
 };
 
-void AddStep(const Node& node, PlanBuilder& builder, const Int8Rows& rows, const Int8Shape& shape) {
-  const Int8Weights weights = KeepWeights(builder, node.inputs[kWeights], shape);
+Result<void> AddStep(const Node& node, PlanBuilder& builder, const Int8Rows& rows, const Int8Shape& shape) {
+  PUNCTUAL_ASSIGN(const Int8Weights weights, KeepWeights(builder, node.inputs[kWeights], shape));
   const Operand x = builder.OperandOf(node.inputs[kX]), y = builder.OperandOf(node.outputs[0]);
-  if (builder.value(node.inputs[kFactor]).type == ElementType::kInt32)
-    builder.Add<QuantizedStep<Int8ToCodes>>(node, x, y, rows, weights, ToCodesOf(node, builder));
-  else
-    builder.Add<QuantizedStep<Int8ToFloats>>(node, x, y, rows, weights, ToFloatsOf(node, builder));
+  if (builder.value(node.inputs[kFactor]).type == ElementType::kInt32) {
+    PUNCTUAL_ASSIGN(const Int8ToCodes to, ToCodesOf(node, builder));
+    builder.Add<QuantizedStep<Int8ToCodes>>(node, x, y, rows, weights, to);
+  } else {
+    PUNCTUAL_ASSIGN(const Int8ToFloats to, ToFloatsOf(node, builder));
+    builder.Add<QuantizedStep<Int8ToFloats>>(node, x, y, rows, weights, to);
+  }
+  return {};
 }
 
 Result<void> CheckOfPass(InferContext& context) {
@@ -120,8 +129,7 @@ Result<void> LowerQuantizedGemm(const Node& node, PlanBuilder& builder) {
   const Int8Shape shape{static_cast<std::size_t>(of_weights[0]), 1, static_cast<std::size_t>(of_weights[1])};
   Dims outer = builder.value(node.inputs[kX]).dims;
   outer.pop_back();
-  AddStep(node, builder, {nullptr, CountOf(outer), shape.depth, nullptr, nullptr}, shape);
-  return {};
+  return AddStep(node, builder, {nullptr, CountOf(outer), shape.depth, nullptr, nullptr}, shape);
 }
 
 namespace {
@@ -155,14 +163,13 @@ Result<void> LowerQuantizedConv(const Node& node, PlanBuilder& builder) {
   PUNCTUAL_ASSIGN(const Window window, WindowOver(node, x, of_weights));
   const WindowTable table = TableOf(window, static_cast<std::size_t>(x[0]), static_cast<std::size_t>(x.back()), true);
   const Int8Shape shape{static_cast<std::size_t>(of_weights[0]), table.taps, table.channels};
-  const auto offsets = builder.KeepMany<std::int32_t>(table.offsets.size());
+  PUNCTUAL_ASSIGN(const auto offsets, builder.KeepMany<std::int32_t>(table.offsets.size()));
   for (std::size_t tap = 0; tap < table.taps; ++tap)
     for (std::size_t row = 0; row < table.rows; ++row)
       offsets[row * table.taps + tap] = table.offsets[tap * table.rows + row];
-  const auto padding = builder.KeepMany<std::uint8_t>(shape.depth);
+  PUNCTUAL_ASSIGN(const auto padding, builder.KeepMany<std::uint8_t>(shape.depth));
   std::fill(padding.begin(), padding.end(), static_cast<std::uint8_t>(node.Int("x_zero_point", 0)));
-  AddStep(node, builder, {nullptr, table.rows, 0, offsets.data(), padding.data()}, shape);
-  return {};
+  return AddStep(node, builder, {nullptr, table.rows, 0, offsets.data(), padding.data()}, shape);
 }
 
 }  // namespace punctual::native

@@ -200,7 +200,7 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   for (std::size_t i = 0; i < cells.size(); ++i) {
     Direction& direction = directions[i];
     direction.cell = cells[i];
-    const auto packed = builder.KeepMany<float>(PackedRecurrentFloats(cells[i]));
+    PUNCTUAL_ASSIGN(const auto packed, builder.KeepMany<float>(PackedRecurrentFloats(cells[i])));
     PackRecurrent(cells[i], WeightsOf(node, builder, cells[i], i), packed.data());
     direction.packed = packed.data();
     RecurrentSequence& sequence = direction.sequence;
@@ -227,11 +227,10 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   }
 
   // Outputs that nobody reads are not written.
-  const auto readers = builder.graph().Readers();
   std::vector<ValueId> writes;
   const auto optional_output = [&](std::size_t i) -> std::optional<Operand> {
     const ValueId id = node.output(i);
-    if (id == kNoValue || (readers[id].empty() && !builder.graph().IsOutput(id))) return std::nullopt;
+    if (id == kNoValue || !builder.IsRead(id)) return std::nullopt;
     writes.push_back(id);
     return builder.OperandOf(id);
   };
@@ -251,11 +250,23 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"", "LSTM", 7, kLatest, Infer, Lower},
-    {"", "GRU", 7, kLatest, Infer, Lower},
+constexpr KnownAttribute kOfLstm[] = {
+    {"activation_alpha", kFloats}, {"activation_beta", kFloats}, {"activations", kStrings}, {"clip", kFloat},
+    {"direction", kString},        {"hidden_size", kInt},        {"layout", kInt},          {"input_forget", kInt}};
+constexpr KnownAttribute kOfGru[] = {{"activation_alpha", kFloats},
+                                     {"activation_beta", kFloats},
+                                     {"activations", kStrings},
+                                     {"clip", kFloat},
+                                     {"direction", kString},
+                                     {"hidden_size", kInt},
+                                     {"layout", kInt},
+                                     {"linear_before_reset", kInt}};
+
+constexpr Operator kOperators[] = {
+    {"", "LSTM", 7, kLatest, Infer, Lower, kOfLstm},
+    {"", "GRU", 7, kLatest, Infer, Lower, kOfGru},
 };
 
 }  // namespace

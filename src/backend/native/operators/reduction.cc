@@ -202,15 +202,23 @@ Result<void> LowerArg(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"", "ReduceSum", 1, kLatest, InferReduceNumbers<13>, LowerReduction<Reduction::kSum, 13, false>},
-    {"", "ReduceMean", 1, kLatest, InferReduceMean, LowerReduction<Reduction::kSum, 18, true>},
-    {"", "ReduceMax", 1, kLatest, InferReduceNumbers<18>, LowerReduction<Reduction::kMax, 18, false>},
-    {"", "ReduceMin", 1, kLatest, InferReduceNumbers<18>, LowerReduction<Reduction::kMin, 18, false>},
-    {"", "ArgMax", 1, kLatest, InferArg, LowerArg<true>},
-    {"", "ArgMin", 1, kLatest, InferArg, LowerArg<false>},
+constexpr KnownAttribute kAxes[] = {{"axes", kInts}, {"keepdims", kInt}};
+constexpr KnownAttribute kAxesInInput[] = {{"keepdims", kInt}, {"noop_with_empty_axes", kInt}};
+constexpr KnownAttribute kOfArg[] = {{"axis", kInt}, {"keepdims", kInt}, {"select_last_index", kInt}};
+
+constexpr Operator kOperators[] = {
+    {"", "ReduceSum", 1, 12, InferReduceNumbers<13>, LowerReduction<Reduction::kSum, 13, false>, kAxes},
+    {"", "ReduceSum", 13, kLatest, InferReduceNumbers<13>, LowerReduction<Reduction::kSum, 13, false>, kAxesInInput},
+    {"", "ReduceMean", 1, 17, InferReduceMean, LowerReduction<Reduction::kSum, 18, true>, kAxes},
+    {"", "ReduceMean", 18, kLatest, InferReduceMean, LowerReduction<Reduction::kSum, 18, true>, kAxesInInput},
+    {"", "ReduceMax", 1, 17, InferReduceNumbers<18>, LowerReduction<Reduction::kMax, 18, false>, kAxes},
+    {"", "ReduceMax", 18, kLatest, InferReduceNumbers<18>, LowerReduction<Reduction::kMax, 18, false>, kAxesInInput},
+    {"", "ReduceMin", 1, 17, InferReduceNumbers<18>, LowerReduction<Reduction::kMin, 18, false>, kAxes},
+    {"", "ReduceMin", 18, kLatest, InferReduceNumbers<18>, LowerReduction<Reduction::kMin, 18, false>, kAxesInInput},
+    {"", "ArgMax", 1, kLatest, InferArg, LowerArg<true>, kOfArg},
+    {"", "ArgMin", 1, kLatest, InferArg, LowerArg<false>, kOfArg},
 };
 
 }  // namespace

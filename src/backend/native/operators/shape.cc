@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/families.h"
 #include "backend/native/plan/plan_builder.h"
 
@@ -11,16 +10,17 @@ namespace punctual::native {
 
 namespace {
 
-using enum AttributeKind;
-
-// The numbers of an attribute that later opsets made an input. REQUIRES: the attribute, if any, is of the kind kInts.
-// Null: neither is there.
+// The numbers of an attribute that opset `since` made an input. Null: they are left out.
 Result<std::shared_ptr<const std::vector<std::int64_t>>> IntsOf(const InferContext& context, std::string_view attribute,
-                                                                std::size_t input) {
-  if (const auto* ints = context.node().Ints(attribute); ints != nullptr)
-    return std::make_shared<const std::vector<std::int64_t>>(*ints);
-  if (!context.Has(input)) return std::shared_ptr<const std::vector<std::int64_t>>();
-  PUNCTUAL_ASSIGN(auto ints, context.ConstantInts(input));
+                                                                int since) {
+  if (context.node().opset < since) {
+    PUNCTUAL_TRY(context.ExpectInputs(1, 1));
+    const auto* ints = context.node().Ints(attribute);
+    return ints == nullptr ? nullptr : std::make_shared<const std::vector<std::int64_t>>(*ints);
+  }
+  PUNCTUAL_TRY(context.ExpectInputs(1, 2));
+  if (!context.Has(1)) return std::shared_ptr<const std::vector<std::int64_t>>();
+  PUNCTUAL_ASSIGN(auto ints, context.ConstantInts(1));
   return std::make_shared<const std::vector<std::int64_t>>(std::move(ints));
 }
 
@@ -56,9 +56,7 @@ Result<Dims> ReshapedDims(const InferContext& context, const Dims& from, Dims to
 }
 
 Result<void> InferReshape(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"shape", kInts}, {"allowzero", kInt}, {"consumed_inputs", kInts}}));
-  PUNCTUAL_TRY(context.ExpectInputs(1, 2));
-  PUNCTUAL_ASSIGN(const auto shape, IntsOf(context, "shape", 1));
+  PUNCTUAL_ASSIGN(const auto shape, IntsOf(context, "shape", 5));
   if (shape == nullptr) return context.Wrong("has no shape");
   const Value& from = context.input(0);
   PUNCTUAL_ASSIGN(auto dims, ReshapedDims(context, from.dims, *shape, context.node().Int("allowzero", 0) != 0));
@@ -66,7 +64,6 @@ Result<void> InferReshape(InferContext& context) {
 }
 
 Result<void> InferFlatten(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axis", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   const Value& from = context.input(0);
   const auto rank = static_cast<std::int64_t>(from.dims.size());
@@ -91,9 +88,7 @@ Result<std::vector<bool>> Marked(const InferContext& context, const std::vector<
 }
 
 Result<void> InferSqueeze(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axes", kInts}}));
-  PUNCTUAL_TRY(context.ExpectInputs(1, 2));
-  PUNCTUAL_ASSIGN(const auto axes, IntsOf(context, "axes", 1));
+  PUNCTUAL_ASSIGN(const auto axes, IntsOf(context, "axes", 13));
   const Value& from = context.input(0);
   std::vector<bool> gone;
   if (axes != nullptr) {
@@ -111,9 +106,7 @@ Result<void> InferSqueeze(InferContext& context) {
 }
 
 Result<void> InferUnsqueeze(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"axes", kInts}}));
-  PUNCTUAL_TRY(context.ExpectInputs(1, 2));
-  PUNCTUAL_ASSIGN(const auto axes, IntsOf(context, "axes", 1));
+  PUNCTUAL_ASSIGN(const auto axes, IntsOf(context, "axes", 13));
   if (axes == nullptr) return context.Wrong("has no axes");
   const Value& from = context.input(0);
   PUNCTUAL_ASSIGN(const auto added, Marked(context, *axes, from.dims.size() + axes->size()));
@@ -124,14 +117,12 @@ Result<void> InferUnsqueeze(InferContext& context) {
 }
 
 Result<void> InferIdentity(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   return context.SetOutput(0, context.input(0).type, context.input(0).dims);
 }
 
 // Outside of training it lets everything pass.
 Result<void> InferDropout(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"ratio", kFloat}, {"seed", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 3));
   if (context.Has(2)) {
     const Value& training = context.input(2);
@@ -156,11 +147,6 @@ Result<void> SetNumbers(InferContext& context, Dims dims, std::span<const T> num
 }
 
 Result<void> InferConstant(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"value", kTensor},
-                                          {"value_float", kFloat},
-                                          {"value_floats", kFloats},
-                                          {"value_int", kInt},
-                                          {"value_ints", kInts}}));
   PUNCTUAL_TRY(context.ExpectInputs(0, 0));
   const Node& node = context.node();
   if (node.attributes.size() != 1) return context.Wrong("must have one value");
@@ -175,7 +161,6 @@ Result<void> InferConstant(InferContext& context) {
 }
 
 Result<void> InferShape(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"start", kInt}, {"end", kInt}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   const Dims& dims = context.input(0).dims;
   const auto rank = static_cast<std::int64_t>(dims.size());
@@ -187,14 +172,12 @@ Result<void> InferShape(InferContext& context) {
 }
 
 Result<void> InferSize(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   const auto count = static_cast<std::int64_t>(CountOf(context.input(0).dims));
   return SetNumbers<std::int64_t>(context, {}, {&count, 1});
 }
 
 Result<void> InferConstantOfShape(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"value", kTensor}}));
   PUNCTUAL_TRY(context.ExpectInputs(1, 1));
   PUNCTUAL_ASSIGN(auto dims, context.ConstantInts(0));
   const Constant* value = context.node().Tensor("value");
@@ -215,18 +198,32 @@ Result<void> LowerSameBytes(const Node& node, PlanBuilder& builder) {
 // infer knew the numbers.
 Result<void> LowerNothing(const Node&, PlanBuilder&) { return {}; }
 
-constexpr int kAny = std::numeric_limits<int>::max();
+using enum AttributeKind;
+
+constexpr KnownAttribute kOfReshapeOfOld[] = {{"shape", kInts}, {"consumed_inputs", kInts}};
+constexpr KnownAttribute kOfReshape[] = {{"allowzero", kInt}};
+constexpr KnownAttribute kAxis[] = {{"axis", kInt}};
+constexpr KnownAttribute kAxes[] = {{"axes", kInts}};
+constexpr KnownAttribute kOfDropout[] = {{"ratio", kFloat}, {"seed", kInt}};
+constexpr KnownAttribute kOfConstant[] = {
+    {"value", kTensor}, {"value_float", kFloat}, {"value_floats", kFloats}, {"value_int", kInt}, {"value_ints", kInts}};
+constexpr KnownAttribute kOfShape[] = {{"start", kInt}, {"end", kInt}};
+constexpr KnownAttribute kOfConstantOfShape[] = {{"value", kTensor}};
+
 constexpr Operator kOperators[] = {
-    {"", "Reshape", 1, kAny, InferReshape, LowerSameBytes},
-    {"", "Flatten", 1, kAny, InferFlatten, LowerSameBytes},
-    {"", "Squeeze", 1, kAny, InferSqueeze, LowerSameBytes},
-    {"", "Unsqueeze", 1, kAny, InferUnsqueeze, LowerSameBytes},
-    {"", "Identity", 1, kAny, InferIdentity, LowerSameBytes},
-    {"", "Dropout", 7, kAny, InferDropout, LowerSameBytes},
-    {"", "Constant", 1, kAny, InferConstant, LowerNothing},
-    {"", "Shape", 1, kAny, InferShape, LowerNothing},
-    {"", "Size", 1, kAny, InferSize, LowerNothing},
-    {"", "ConstantOfShape", 9, kAny, InferConstantOfShape, LowerNothing},
+    {"", "Reshape", 1, 4, InferReshape, LowerSameBytes, kOfReshapeOfOld},
+    {"", "Reshape", 5, kLatest, InferReshape, LowerSameBytes, kOfReshape},
+    {"", "Flatten", 1, kLatest, InferFlatten, LowerSameBytes, kAxis},
+    {"", "Squeeze", 1, 12, InferSqueeze, LowerSameBytes, kAxes},
+    {"", "Squeeze", 13, kLatest, InferSqueeze, LowerSameBytes},
+    {"", "Unsqueeze", 1, 12, InferUnsqueeze, LowerSameBytes, kAxes},
+    {"", "Unsqueeze", 13, kLatest, InferUnsqueeze, LowerSameBytes},
+    {"", "Identity", 1, kLatest, InferIdentity, LowerSameBytes, {}, true},
+    {"", "Dropout", 7, kLatest, InferDropout, LowerSameBytes, kOfDropout, true},
+    {"", "Constant", 1, kLatest, InferConstant, LowerNothing, kOfConstant},
+    {"", "Shape", 1, kLatest, InferShape, LowerNothing, kOfShape},
+    {"", "Size", 1, kLatest, InferSize, LowerNothing},
+    {"", "ConstantOfShape", 9, kLatest, InferConstantOfShape, LowerNothing, kOfConstantOfShape},
 };
 
 }  // namespace

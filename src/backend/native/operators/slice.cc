@@ -3,24 +3,17 @@
 
 #include "backend/native/operators/constant_ints.h"
 #include "backend/native/operators/copy_step.h"
-#include "backend/native/operators/expect_attributes.h"
 #include "backend/native/operators/layout.h"
+#include "backend/native/operators/slice_ranges.h"
 #include "backend/native/plan/plan_builder.h"
 
 namespace punctual::native {
 
 namespace {
 
-using enum AttributeKind;
-
 // What stands in attributes until opset 9, and in inputs since.
 struct SliceNumbers {
   std::vector<std::int64_t> starts, ends, axes, steps;  // the last two may be empty: the first axes; steps of 1
-};
-
-// Along one axis.
-struct Range {
-  std::int64_t start = 0, step = 1, count = 0;
 };
 
 SliceNumbers NumbersOf(const Node& node, const std::vector<Value>& values) {
@@ -33,8 +26,8 @@ SliceNumbers NumbersOf(const Node& node, const std::vector<Value>& values) {
 }
 
 // As ONNX counts: negative numbers from the end, and what is beyond the ends is cut. REQUIRES: step is not 0.
-Range RangeOf(std::int64_t start, std::int64_t end, std::int64_t step, std::int64_t size) {
-  if (size == 0) return {};
+SliceRange RangeOf(std::size_t axis, std::int64_t start, std::int64_t end, std::int64_t step, std::int64_t size) {
+  if (size == 0) return {.axis = axis};
   // A larger step takes one element as well, and does not overflow below.
   step = std::clamp(step, -size - 1, size + 1);
   const std::int64_t last = step > 0 ? size : size - 1;
@@ -42,21 +35,7 @@ Range RangeOf(std::int64_t start, std::int64_t end, std::int64_t step, std::int6
   end = std::clamp<std::int64_t>(end < 0 ? end + size : end, step > 0 ? 0 : -1, last);
   const std::int64_t distance = step > 0 ? end - start : start - end;
   const std::int64_t stride = step > 0 ? step : -step;
-  return {start, step, distance <= 0 ? 0 : (distance + stride - 1) / stride};
-}
-
-// By axis of `dims`. REQUIRES: infer checked the numbers.
-std::vector<Range> RangesOf(const SliceNumbers& numbers, const Dims& dims) {
-  std::vector<Range> ranges;
-  for (const std::int64_t size : dims) ranges.push_back({0, 1, size});
-  for (std::size_t i = 0; i < numbers.starts.size(); ++i) {
-    std::size_t axis = i;
-    if (!numbers.axes.empty())
-      axis = static_cast<std::size_t>(numbers.axes[i] < 0 ? numbers.axes[i] + std::ssize(dims) : numbers.axes[i]);
-    const std::int64_t step = numbers.steps.empty() ? 1 : numbers.steps[i];
-    ranges[axis] = RangeOf(numbers.starts[i], numbers.ends[i], step, dims[axis]);
-  }
-  return ranges;
+  return {axis, start, step, distance <= 0 ? 0 : (distance + stride - 1) / stride};
 }
 
 Result<void> CheckNumbers(const InferContext& context, const SliceNumbers& numbers, std::size_t rank) {
@@ -74,18 +53,38 @@ Result<void> CheckNumbers(const InferContext& context, const SliceNumbers& numbe
   return {};
 }
 
+// By axis of `dims`, those too that the node does not name.
+std::vector<SliceRange> WholeOrSliced(const Node& node, const std::vector<Value>& values, const Dims& dims) {
+  std::vector<SliceRange> ranges;
+  for (std::size_t axis = 0; axis < dims.size(); ++axis) ranges.push_back({axis, 0, 1, dims[axis]});
+  for (const SliceRange& range : SliceRangesOf(node, values, dims)) ranges[range.axis] = range;
+  return ranges;
+}
+
 }  // namespace
 
+std::vector<SliceRange> SliceRangesOf(const Node& node, const std::vector<Value>& values, const Dims& dims) {
+  const SliceNumbers numbers = NumbersOf(node, values);
+  std::vector<SliceRange> ranges;
+  for (std::size_t i = 0; i < numbers.starts.size(); ++i) {
+    std::size_t axis = i;
+    if (!numbers.axes.empty())
+      axis = static_cast<std::size_t>(numbers.axes[i] < 0 ? numbers.axes[i] + std::ssize(dims) : numbers.axes[i]);
+    const std::int64_t step = numbers.steps.empty() ? 1 : numbers.steps[i];
+    ranges.push_back(RangeOf(axis, numbers.starts[i], numbers.ends[i], step, dims[axis]));
+  }
+  return ranges;
+}
+
 Result<void> InferSlice(InferContext& context) {
-  PUNCTUAL_TRY(ExpectAttributes(context, {{"starts", kInts}, {"ends", kInts}, {"axes", kInts}, {"steps", kInts}}));
-  PUNCTUAL_TRY(context.ExpectInputs(context.node().opset < 10 ? 1 : 3, 5));
+  PUNCTUAL_TRY(context.node().opset < 10 ? context.ExpectInputs(1, 1) : context.ExpectInputs(3, 5));
   for (std::size_t i = 1; i < context.input_count(); ++i)
     if (context.Has(i)) PUNCTUAL_TRY(context.ConstantInts(i));
   const Value& from = context.input(0);
-  const auto numbers = NumbersOf(context.node(), context.values());
-  PUNCTUAL_TRY(CheckNumbers(context, numbers, from.dims.size()));
+  PUNCTUAL_TRY(CheckNumbers(context, NumbersOf(context.node(), context.values()), from.dims.size()));
   Dims dims;
-  for (const Range& range : RangesOf(numbers, from.dims)) dims.push_back(range.count);
+  for (const SliceRange& range : WholeOrSliced(context.node(), context.values(), from.dims))
+    dims.push_back(range.count);
   return context.SetOutput(0, from.type, std::move(dims));
 }
 
@@ -93,7 +92,7 @@ Result<void> LowerSlice(const Node& node, PlanBuilder& builder) {
   const Value& from = builder.value(node.inputs[0]);
   const Dims& box = builder.value(node.outputs[0]).dims;
   const auto strides = DenseStrides(from.dims);
-  const auto ranges = RangesOf(NumbersOf(node, builder.graph().values), from.dims);
+  const auto ranges = WholeOrSliced(node, builder.graph().values, from.dims);
   Arrangement read;
   bool is_whole = true;
   for (std::size_t i = 0; i < ranges.size(); ++i) {

@@ -58,11 +58,13 @@ Result<void> Lower(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-constexpr int kLatest = std::numeric_limits<int>::max();
+using enum AttributeKind;
 
-const Operator kOperators[] = {
-    {"", "Softmax", 1, kLatest, Infer, Lower<&Softmax>},
-    {"", "LogSoftmax", 1, kLatest, Infer, Lower<&LogSoftmax>},
+constexpr KnownAttribute kAxis[] = {{"axis", kInt}};
+
+constexpr Operator kOperators[] = {
+    {"", "Softmax", 1, kLatest, Infer, Lower<&Softmax>, kAxis},
+    {"", "LogSoftmax", 1, kLatest, Infer, Lower<&LogSoftmax>, kAxis},
 };
 
 }  // namespace

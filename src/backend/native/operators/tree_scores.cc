@@ -119,15 +119,16 @@ bool TreeScores::Pack(const TreeEnsemble& ensemble, PlanBuilder& builder) {
   }
   roots.resize(PaddedTrees(roots.size()), static_cast<std::uint32_t>(packed.size() - 1));  // the last node is a leaf
   const auto kept_nodes = builder.KeepMany<TreeNode>(packed.size());
-  std::copy(packed.begin(), packed.end(), kept_nodes.begin());
   const auto kept_nan = builder.KeepMany<std::uint8_t>(packed.size());
-  std::copy(nan_goes_first.begin(), nan_goes_first.end(), kept_nan.begin());
   const auto kept_roots = builder.KeepMany<std::uint32_t>(roots.size());
-  std::copy(roots.begin(), roots.end(), kept_roots.begin());
   const auto depths = builder.KeepMany<std::uint16_t>(roots.size() / kTreesAtOnce);
+  if (!kept_nodes || !kept_nan || !kept_roots || !depths) return false;  // no room: the trees as they stand do as well
+  std::copy(packed.begin(), packed.end(), kept_nodes->begin());
+  std::copy(nan_goes_first.begin(), nan_goes_first.end(), kept_nan->begin());
+  std::copy(roots.begin(), roots.end(), kept_roots->begin());
   for (std::size_t i = 0; i < order_.size(); ++i)
-    depths[i / kTreesAtOnce] = std::max(depths[i / kTreesAtOnce], static_cast<std::uint16_t>(order_[i].depth));
-  packed_ = {kept_nodes.data(), kept_nan.data(), kept_roots.data(), depths.data(), order_.size(), has_lt};
+    (*depths)[i / kTreesAtOnce] = std::max((*depths)[i / kTreesAtOnce], static_cast<std::uint16_t>(order_[i].depth));
+  packed_ = {kept_nodes->data(), kept_nan->data(), kept_roots->data(), depths->data(), order_.size(), has_lt};
   return true;
 }
 

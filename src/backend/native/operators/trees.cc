@@ -1,5 +1,7 @@
 // TreeEnsembleClassifier, TreeEnsembleRegressor.
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -234,9 +236,49 @@ Result<void> LowerClassifier(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
+using enum AttributeKind;
+
+// Of both operators. Hit rates only make other walks quicker.
+constexpr KnownAttribute kOfBoth[] = {{"nodes_falsenodeids", kInts},
+                                      {"nodes_featureids", kInts},
+                                      {"nodes_hitrates", kFloats},
+                                      {"nodes_hitrates_as_tensor", kTensor},
+                                      {"nodes_missing_value_tracks_true", kInts},
+                                      {"nodes_modes", kStrings},
+                                      {"nodes_nodeids", kInts},
+                                      {"nodes_treeids", kInts},
+                                      {"nodes_truenodeids", kInts},
+                                      {"nodes_values", kFloats},
+                                      {"nodes_values_as_tensor", kTensor},
+                                      {"base_values", kFloats},
+                                      {"base_values_as_tensor", kTensor},
+                                      {"post_transform", kString}};
+
+template <std::size_t kCount>
+constexpr auto WithThoseOfBoth(const KnownAttribute (&own)[kCount]) {
+  std::array<KnownAttribute, std::size(kOfBoth) + kCount> all{};
+  std::ranges::copy(own, std::ranges::copy(kOfBoth, all.begin()).out);
+  return all;
+}
+
+constexpr auto kOfClassifier = WithThoseOfBoth({{"class_ids", kInts},
+                                                {"class_nodeids", kInts},
+                                                {"class_treeids", kInts},
+                                                {"class_weights", kFloats},
+                                                {"class_weights_as_tensor", kTensor},
+                                                {"classlabels_int64s", kInts},
+                                                {"classlabels_strings", kStrings}});
+constexpr auto kOfRegressor = WithThoseOfBoth({{"target_ids", kInts},
+                                               {"target_nodeids", kInts},
+                                               {"target_treeids", kInts},
+                                               {"target_weights", kFloats},
+                                               {"target_weights_as_tensor", kTensor},
+                                               {"n_targets", kInt},
+                                               {"aggregate_function", kString}});
+
 constexpr Operator kOperators[] = {
-    {"ai.onnx.ml", "TreeEnsembleClassifier", 1, 4, InferClassifier, LowerClassifier},
-    {"ai.onnx.ml", "TreeEnsembleRegressor", 1, 4, InferRegressor, LowerRegressor},
+    {"ai.onnx.ml", "TreeEnsembleClassifier", 1, 4, InferClassifier, LowerClassifier, kOfClassifier},
+    {"ai.onnx.ml", "TreeEnsembleRegressor", 1, 4, InferRegressor, LowerRegressor, kOfRegressor},
 };
 
 }  // namespace

@@ -18,6 +18,8 @@ void DropUnused(Graph& graph) {
       if (input != kNoValue) needed[input] = true;
     kept.push_back(std::move(*node));
   }
+  for (std::size_t id = 0; id < graph.values.size(); ++id)
+    if (!needed[id]) graph.values[id].constant.reset();
   std::reverse(kept.begin(), kept.end());
   graph.nodes = std::move(kept);
 }

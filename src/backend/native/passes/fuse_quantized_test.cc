@@ -227,5 +227,22 @@ TEST(FuseQuantizedTest, WhatOnlyArrangesNumbersArrangesCodes) {
     }
 }
 
+TEST(FuseQuantizedTest, CodesGoThroughAsManyNodesAsAFileMayHave) {
+  QuantizedGraph made(1);
+  const ValueId x = made.graph.Add({"x", ElementType::kFloat32, {2, 3}, nullptr});
+  made.graph.inputs = {x};
+  const ValueId codes = made.Quantize(x, 0.02f, 5, true);
+  ValueId same = codes;
+  for (int i = 0; i < 99'000; ++i) {
+    same = made.Apply("Identity", {same}, {2, 3});
+    made.graph.values[same].type = ElementType::kInt8;
+  }
+  const Node quantize = made.graph.nodes[0];
+  made.graph.outputs = {made.Apply("DequantizeLinear", {same, quantize.inputs[1], quantize.inputs[2]}, {2, 3})};
+  FuseQuantized(made.graph);
+  EXPECT_EQ(made.graph.values[codes].type, ElementType::kUint8);
+  EXPECT_EQ(made.graph.values[same].type, ElementType::kUint8);
+}
+
 }  // namespace
 }  // namespace punctual::native

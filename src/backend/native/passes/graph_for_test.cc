@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 
+#include "backend/native/graph/infer.h"
 #include "backend/native/operators/operator.h"
 #include "backend/native/plan/plan.h"
 
@@ -62,8 +64,7 @@ ValueId GraphForTest::Add(std::string_view type, std::vector<ValueId> inputs, At
   node.inputs = std::move(inputs);
   node.outputs = {y};
   const Limits limits;
-  InferContext context(graph, node, limits);
-  if (const auto inferred = node.op->infer(context); inferred.has_error())
+  if (const auto inferred = InferNode(graph, node, limits); inferred.has_error())
     throw std::runtime_error(inferred.error().message);
   graph.nodes.push_back(std::move(node));
   return y;
@@ -83,15 +84,14 @@ std::vector<float> Compute(const Graph& graph) {
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     std::vector<float> values(CountOf(graph.values[graph.inputs[i]].dims));
     std::generate(values.begin(), values.end(), [&] { return normal(random); });
-    std::memcpy(plan->input(i, arena).data(), values.data(), values.size() * sizeof(float));
+    std::ranges::copy(std::as_bytes(std::span(values)), plan->input(i, arena).begin());
   }
   plan->Run(arena);
   std::vector<float> all;
   for (std::size_t i = 0; i < graph.outputs.size(); ++i) {
     const auto bytes = plan->output(i, arena);
-    const std::size_t before = all.size();
-    all.resize(before + bytes.size() / sizeof(float));
-    std::memcpy(all.data() + before, bytes.data(), bytes.size());
+    const auto* const numbers = reinterpret_cast<const float*>(bytes.data());
+    all.insert(all.end(), numbers, numbers + bytes.size() / sizeof(float));
   }
   return all;
 }

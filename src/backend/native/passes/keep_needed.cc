@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <numeric>
+#include <iterator>
 #include <optional>
-#include <set>
 
 #include "backend/native/operators/operator.h"
+#include "backend/native/operators/slice_ranges.h"
 #include "backend/native/operators/window.h"
 #include "backend/native/passes/axis_along.h"
 #include "backend/native/passes/passes.h"
@@ -19,8 +19,13 @@ using Positions = std::vector<std::int64_t>;  // ascending, unless said otherwis
 struct Need {
   bool is_all = false;
   std::size_t axis = 0;
-  std::set<std::int64_t> positions;  // empty and not all: nothing
+  Positions positions;  // empty and not all: nothing
 };
+
+// Of a value; where more are needed, all are: the pass is for the few last steps of long windows.
+constexpr std::size_t kMostPositions = std::size_t{1} << 16;
+// Of all values together, as often as they are looked at: bounds time and memory whatever a file asks for.
+constexpr std::size_t kMostPositionsOfAll = std::size_t{1} << 24;
 
 // Values that nodes compute only in part are `kept_`; nodes are rewritten so that they do.
 class Keeper {
@@ -50,22 +55,31 @@ class Keeper {
   std::int64_t Length(ValueId id, std::size_t axis) const { return whole_[id][axis]; }
 
   void NeedAll(ValueId id) {
-    if (id != kNoValue) needs_[id].is_all = true;
+    if (id != kNoValue) needs_[id] = {.is_all = true};
   }
 
   void NeedSome(ValueId id, std::size_t axis, const Positions& positions) {
     Need& need = needs_[id];
     if (need.is_all) return;
     if (!need.positions.empty() && need.axis != axis) return NeedAll(id);
+    const std::size_t work = need.positions.size() + positions.size();
+    if (work > left_) return NeedAll(id);
+    left_ -= work;
     need.axis = axis;
-    need.positions.insert(positions.begin(), positions.end());
-    if (static_cast<std::int64_t>(need.positions.size()) == Length(id, axis)) NeedAll(id);
+    Positions both;
+    std::set_union(need.positions.begin(), need.positions.end(), positions.begin(), positions.end(),
+                   std::back_inserter(both));
+    both.erase(std::unique(both.begin(), both.end()), both.end());
+    need.positions = std::move(both);
+    if (need.positions.size() > kMostPositions || std::ssize(need.positions) == Length(id, axis)) NeedAll(id);
   }
 
-  static Positions All(std::int64_t length) {
-    Positions all(static_cast<std::size_t>(length));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
+  // Whether they are 0, 1, ... up to the length.
+  static bool IsAll(const Positions& positions, std::int64_t length) {
+    if (std::ssize(positions) != length) return false;
+    for (std::int64_t i = 0; i < length; ++i)
+      if (positions[static_cast<std::size_t>(i)] != i) return false;
+    return true;
   }
 
   void Ask(const Node& node) {
@@ -115,20 +129,39 @@ class Keeper {
       return false;
     if (!need.is_all && need.positions.empty()) return true;
     if (!need.is_all && need.axis != kTime) NeedAll(node.outputs[0]);
-    const Positions out = need.is_all ? All(window->out[0]) : Positions(need.positions.begin(), need.positions.end());
-    std::set<std::int64_t> in;
-    for (const std::int64_t position : out)
-      for (std::int64_t tap = 0; tap < window->kernel[0]; ++tap) {
-        const std::int64_t at = position * window->strides[0] + tap * window->dilations[0] - window->before[0];
-        if (at >= 0 && at < window->in[0]) in.insert(at);
-      }
-    if (in.empty()) in.insert(0);  // nothing but padding is read
-    NeedSome(node.inputs[0], kTime, Positions(in.begin(), in.end()));
+    const auto in = PositionsReadBy(*window, need);
+    if (in.has_value())
+      NeedSome(node.inputs[0], kTime, *in);
+    else
+      NeedAll(node.inputs[0]);
     const ValueId residual = ResidualOf(node);
     for (std::size_t i = 1; i < node.inputs.size(); ++i)
       if (node.inputs[i] != residual) NeedAll(node.inputs[i]);
-    if (residual != kNoValue) NeedSome(residual, kTime, out);
+    if (residual == kNoValue) return true;
+    if (need.is_all)
+      NeedAll(residual);
+    else
+      NeedSome(residual, kTime, Positions(need.positions));
     return true;
+  }
+
+  // Along the first axis of the window, for what is needed of its output; empty: all, or so many that it may be all.
+  std::optional<Positions> PositionsReadBy(const Window& window, const Need& need) {
+    const auto outputs = static_cast<std::size_t>(need.is_all ? window.out[0] : std::ssize(need.positions));
+    const auto taps = static_cast<std::size_t>(window.kernel[0]);
+    if (outputs > kMostPositions || taps > kMostPositions || outputs * taps > left_) return std::nullopt;
+    left_ -= outputs * taps;
+    Positions in;
+    for (std::size_t i = 0; i < outputs; ++i)
+      for (std::int64_t tap = 0; tap < window.kernel[0]; ++tap) {
+        const std::int64_t position = need.is_all ? static_cast<std::int64_t>(i) : need.positions[i];
+        const std::int64_t at = position * window.strides[0] + tap * window.dilations[0] - window.before[0];
+        if (at >= 0 && at < window.in[0]) in.push_back(at);
+      }
+    std::sort(in.begin(), in.end());
+    in.erase(std::unique(in.begin(), in.end()), in.end());
+    if (in.empty()) in.push_back(0);  // nothing but padding is read
+    return in;
   }
 
   // Gather and Slice along one axis: which positions they give, in their order. Empty: another thing.
@@ -137,7 +170,7 @@ class Keeper {
     if (Is(node, "Gather")) {
       const auto& indices = graph_.values[node.inputs[1]].constant;
       if (indices == nullptr || indices->type() != ElementType::kInt64 || indices->dims().size() > 1 ||
-          indices->count() == 0)
+          indices->count() == 0 || indices->count() > kMostPositions)
         return std::nullopt;
       const std::int64_t axis = node.Int("axis", 0);
       Kept picked{static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(dims.size()) : axis), {}};
@@ -145,25 +178,12 @@ class Keeper {
         picked.positions.push_back(index < 0 ? index + dims[picked.axis] : index);
       return picked;
     }
-    if (!Is(node, "Slice") || node.opset < 10) return std::nullopt;
-    std::vector<std::int64_t> numbers[4];  // starts, ends, axes, steps
-    for (std::size_t i = 0; i < 4; ++i) {
-      if (node.input(i + 1) == kNoValue) continue;
-      const auto& constant = graph_.values[node.inputs[i + 1]].constant;
-      if (constant == nullptr || constant->type() != ElementType::kInt64 || constant->count() != 1) return std::nullopt;
-      numbers[i] = {constant->values<std::int64_t>()[0]};
-    }
-    const std::int64_t step = numbers[3].empty() ? 1 : numbers[3][0];
-    if (numbers[0].empty() || numbers[1].empty() || step < 1) return std::nullopt;
-    const std::int64_t axis = numbers[2].empty() ? 0 : numbers[2][0];
-    Kept picked{static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(dims.size()) : axis), {}};
-    const std::int64_t length = dims[picked.axis];
-    const auto clamped = [&](std::int64_t at) {
-      return std::clamp<std::int64_t>(at < 0 ? at + length : at, 0, length);
-    };
-    for (std::int64_t at = clamped(numbers[0][0]); at < clamped(numbers[1][0]); at += step)
-      picked.positions.push_back(at);
-    if (picked.positions.empty()) return std::nullopt;
+    if (!Is(node, "Slice")) return std::nullopt;
+    const auto ranges = SliceRangesOf(node, graph_.values, dims);
+    if (ranges.size() != 1 || ranges[0].step < 1 || ranges[0].count < 1) return std::nullopt;
+    if (static_cast<std::size_t>(ranges[0].count) > kMostPositions) return std::nullopt;
+    Kept picked{ranges[0].axis, {}};
+    for (std::int64_t i = 0; i < ranges[0].count; ++i) picked.positions.push_back(ranges[0].start + i * ranges[0].step);
     return picked;
   }
 
@@ -230,7 +250,7 @@ class Keeper {
   ValueId Select(ValueId id, std::size_t axis, const Positions& positions) {
     const Positions places = PlacesIn(id, positions);
     const Value value = graph_.values[id];
-    if (places == All(value.dims[axis])) return id;
+    if (IsAll(places, value.dims[axis])) return id;
     if (value.constant != nullptr)
       return AddConstant(graph_, value.name + ".some", Taken(*value.constant, axis, places));
     Dims dims = value.dims;
@@ -274,7 +294,7 @@ class Keeper {
     const Kept picked = *PickedBy(node);
     const Positions places = PlacesIn(x, ChosenOf(node, picked));
     if (const auto positions = NeededOf(y); positions.has_value()) Keep(y, picked.axis, *positions);
-    if (places == All(graph_.values[x].dims[picked.axis])) {  // it is all that is there
+    if (IsAll(places, graph_.values[x].dims[picked.axis])) {  // it is all that is there
       const ValueId shape = AddConstant(graph_, node.name + ".shape", IntsOf(graph_.values[y].dims));
       node = NewNode("Reshape", node.name, {x, shape}, {y});
       return;
@@ -313,6 +333,7 @@ class Keeper {
   std::vector<Need> needs_;
   std::vector<std::optional<Kept>> kept_;  // empty: the whole
   std::vector<Dims> whole_;                // sizes as they were
+  std::size_t left_ = kMostPositionsOfAll;
   std::vector<Node> nodes_;
 };
 

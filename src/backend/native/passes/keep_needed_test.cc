@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "backend/native/operators/operator.h"
 #include "backend/native/passes/graph_for_test.h"
 #include "backend/native/passes/passes.h"
@@ -169,6 +171,26 @@ TEST(KeepNeededTest, TwoDimensionalConvolutionsAreCutAlongTime) {
   x = g.Add("Squeeze", {x, g.Ints({3})});
   g.Output(g.Add("Gather", {x, g.Scalar(29)}, {{"axis", std::int64_t{2}}}));
   EXPECT_EQ(ExpectSameAndCount(g), (std::vector<std::int64_t>{4, 1, 1}));
+}
+
+TEST(KeepNeededTest, AStepMayBeLargerThanAnyValue) {
+  for (const std::int64_t step : {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 62}) {
+    GraphForTest g;
+    ValueId x = CausalConv(g, g.Input({1, 4, 20}), 4, 8, 3, 1);
+    x = g.Add("Slice",
+              {x, g.Ints({5}), g.Ints({std::numeric_limits<std::int64_t>::max()}), g.Ints({2}), g.Ints({step})});
+    g.Output(x);
+    EXPECT_EQ(ExpectSameAndCount(g), (std::vector<std::int64_t>{1}));
+  }
+}
+
+TEST(KeepNeededTest, PositionsAreNotCountedOneByOneWhereThereAreTooMany) {
+  for (const std::int64_t length : {60'000, 70'000}) {
+    GraphForTest g;
+    ValueId x = CausalConv(g, g.Input({1, 1, length}), 1, 1, 1, 1);
+    g.Output(g.Add("Slice", {x, g.Ints({1}), g.Ints({length}), g.Ints({2})}));
+    EXPECT_EQ(ExpectSameAndCount(g), (std::vector<std::int64_t>{length == 60'000 ? length - 1 : length}));
+  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "backend/native/operators/dense_step.h"
 #include "backend/native/operators/operator.h"
 #include "backend/native/passes/graph_for_test.h"
@@ -146,6 +148,40 @@ TEST(LayersTest, WhatOthersReadStays) {
   RunAll(g.graph);
   EXPECT_EQ(g.graph.nodes.size(), 2u);
   ExpectSame(Compute(g.graph), before);
+}
+
+TEST(LayersTest, ALayerWithoutOutputsIsLeftAlone) {
+  GraphForTest g;
+  const ValueId y = g.Add("MatMul", {g.Input({4, 8}), g.Weights({8, 0})});
+  g.Output(g.Add("Mul", {y, g.Weights({1})}));
+  RunAll(g.graph);
+  EXPECT_TRUE(Compute(g.graph).empty());
+}
+
+TEST(LayersTest, ManyFactorsMakeOneCopyOfTheWeights) {
+  GraphForTest g;
+  ValueId y = g.Add("MatMul", {g.Input({4, 8}), g.Weights({8, 6})});
+  for (int i = 0; i < 100; ++i) {
+    y = g.Add("Mul", {y, g.Weights({6})});
+    y = g.Add("Add", {y, g.Weights({6})});
+    y = g.Add("Div", {y, g.Weights({6})});
+  }
+  g.Output(y);
+  const auto before = Compute(g.graph);
+  const std::size_t values = g.graph.values.size();
+  RunAll(g.graph);
+  EXPECT_EQ(g.graph.nodes.size(), 1u);
+  EXPECT_EQ(g.graph.values.size(), values + 2);  // weights and bias
+  const auto after = Compute(g.graph);
+  for (std::size_t i = 0; i < after.size(); ++i) ASSERT_NEAR(after[i], before[i], 1e-4f * std::abs(before[i])) << i;
+}
+
+TEST(LayersTest, AFactorThatMakesWeightsInfiniteStaysAFactor) {
+  GraphForTest g;
+  const ValueId y = g.Add("MatMul", {g.Input({4, 8}), g.Weights({8, 6})});
+  g.Output(g.Add("Div", {y, g.Weights({6}, 0)}));
+  RunAll(g.graph);
+  EXPECT_EQ(g.Count("Div"), 1u);
 }
 
 }  // namespace

@@ -10,11 +10,18 @@ namespace punctual::native {
 // All of them, in their order.
 void Optimize(Graph& graph);
 
-// Computes a node whose inputs are all constant, and makes its outputs constants. Does nothing to others, nor to those
-// whose outputs are larger than `most_elements`. The node stays; DropUnused takes it away. REQUIRES: it was inferred.
-Result<void> FoldNode(Graph& graph, const Node& node, std::size_t most_elements = std::size_t{1} << 24);
+// How much may be computed when a file is read.
+struct FoldingBounds {
+  std::size_t most_elements = std::size_t{1} << 24;  // of one value
+  double work_left = 1e9;                            // numbers multiplied, added or moved, about, of all nodes
+};
 
-// Takes away the nodes that no output needs.
+// Computes a node whose inputs are all constant, and makes its outputs constants. Does nothing to others, nor to those
+// that are beyond the bounds: these are left to a run. The node stays; DropUnused takes it away. REQUIRES: it was
+// inferred.
+Result<void> FoldNode(Graph& graph, const Node& node, FoldingBounds& bounds);
+
+// Takes away the nodes that no output needs, and constants that nobody reads.
 void DropUnused(Graph& graph);
 
 // The passes over layers, in the order in which they are meant to run. They leave constants and values that nobody

@@ -96,36 +96,40 @@ void ShiftZeroPoint(Graph& graph, Node& node) {
   node.inputs[2] = AddConstant(graph, node.name + "/unsigned_zero_point", std::move(dims), shifted);
 }
 
+// `codes` and what is arranged of them, if they are int8 and nobody looks at any of it but DequantizeLinear and what
+// arranges it; otherwise nothing.
+std::vector<ValueId> CodesThatMayChange(const Graph& graph, const std::vector<std::vector<std::size_t>>& readers,
+                                        ValueId codes) {
+  std::vector<ValueId> all{codes};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Value& value = graph.values[all[i]];
+    if (value.type != ElementType::kInt8 || value.constant != nullptr || graph.IsOutput(all[i])) return {};
+    for (const std::size_t reader : readers[all[i]]) {
+      const Node& node = graph.nodes[reader];
+      const bool arranges = Arranges(node);
+      if (node.inputs[0] != all[i] || (!arranges && !Is(node, "DequantizeLinear"))) return {};
+      if (arranges) all.push_back(node.outputs[0]);
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 void MoveCodes(Graph& graph) { Mover(graph).Move(); }
 
 void MakeCodesUnsigned(Graph& graph) {
   const auto readers = graph.Readers();
-  // Codes that nobody looks at but these, and what arranges them.
-  const auto may_change = [&](ValueId codes, const auto& self) -> bool {
-    const Value& value = graph.values[codes];
-    if (value.type != ElementType::kInt8 || value.constant != nullptr || graph.IsOutput(codes)) return false;
-    return std::all_of(readers[codes].begin(), readers[codes].end(), [&](std::size_t reader) {
-      const Node& node = graph.nodes[reader];
-      if (node.inputs[0] != codes) return false;
-      return Is(node, "DequantizeLinear") || (Arranges(node) && self(node.outputs[0], self));
-    });
-  };
-  const auto change = [&](ValueId codes, const auto& self) -> void {
-    for (const std::size_t reader : readers[codes]) {
-      Node& node = graph.nodes[reader];
-      if (Is(node, "DequantizeLinear"))
-        ShiftZeroPoint(graph, node);
-      else
-        self(node.outputs[0], self);
-    }
-    graph.values[codes].type = ElementType::kUint8;  // last: the zero points were read as int8
-  };
-  for (Node& node : graph.nodes) {
-    if (!Is(node, "QuantizeLinear") || !may_change(node.outputs[0], may_change)) continue;
-    ShiftZeroPoint(graph, node);
-    change(node.outputs[0], change);
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!Is(graph.nodes[i], "QuantizeLinear")) continue;
+    const auto codes = CodesThatMayChange(graph, readers, graph.nodes[i].outputs[0]);
+    if (codes.empty()) continue;
+    ShiftZeroPoint(graph, graph.nodes[i]);
+    for (const ValueId id : codes)
+      for (const std::size_t reader : readers[id])
+        if (Is(graph.nodes[reader], "DequantizeLinear")) ShiftZeroPoint(graph, graph.nodes[reader]);
+    // Last: the zero points were read as int8.
+    for (const ValueId id : codes) graph.values[id].type = ElementType::kUint8;
   }
 }
 

@@ -18,8 +18,6 @@
 
 namespace punctual::native::test {
 
-inline Result<void> NoInfer(InferContext&) { return {}; }
-
 // What is between codes, in float as a straightforward backend would have it; sums in double.
 class Plain final : public Step {
  public:
@@ -76,22 +74,25 @@ class Plain final : public Step {
   std::size_t count_ = 0, columns_ = 0;
 };
 
-inline Result<void> LowerSame(const Node& node, PlanBuilder& builder) {
-  builder.Alias(node.outputs[0], node.inputs[0]);
-  return {};
-}
-
 inline Result<void> LowerPlain(const Node& node, PlanBuilder& builder) {
   builder.Add<Plain>(node, node, builder);
   return {};
 }
 
-inline const Operator kPlain[] = {
-    {"", "Gemm", 13, 13, NoInfer, LowerPlain},      {"", "MatMul", 13, 13, NoInfer, LowerPlain},
-    {"", "Add", 13, 13, NoInfer, LowerPlain},       {"", "Relu", 13, 13, NoInfer, LowerPlain},
-    {"", "LeakyRelu", 13, 13, NoInfer, LowerPlain}, {"", "Conv", 13, 13, NoInfer, LowerPlain},
-    {"", "Clip", 13, 13, NoInfer, LowerPlain},      {"", "Transpose", 13, 13, NoInfer, LowerPlain},
-    {"", "Reshape", 13, 13, NoInfer, LowerSame}};
+// The operators that Plain computes; null: another one.
+inline const Operator* PlainOf(std::string_view type) {
+  static const std::vector<Operator> all = [] {
+    std::vector<Operator> operators;
+    for (const char* const name : {"Gemm", "MatMul", "Add", "Relu", "LeakyRelu", "Conv", "Clip", "Transpose"}) {
+      operators.push_back(*FindOperator("", name, 13));
+      operators.back().lower = LowerPlain;
+    }
+    return operators;
+  }();
+  for (const Operator& op : all)
+    if (op.type == type) return &op;
+  return nullptr;
+}
 
 struct QuantizedGraph {
   explicit QuantizedGraph(unsigned seed) : random(seed) {}
@@ -109,9 +110,8 @@ struct QuantizedGraph {
     const ValueId output =
         graph.Add({std::string(type) + std::to_string(graph.values.size()), ElementType::kFloat32, dims, nullptr});
     Node& node = graph.nodes.emplace_back();
-    node.op = FindOperator("", type, 13);
-    for (const Operator& op : kPlain)
-      if (op.type == type) node.op = &op;
+    const Operator* const plain = PlainOf(type);
+    node.op = plain != nullptr ? plain : FindOperator("", type, 13);
     node.name = type;
     node.opset = 13;
     node.attributes = std::move(attributes);

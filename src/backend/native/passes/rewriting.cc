@@ -1,7 +1,6 @@
 #include "backend/native/passes/rewriting.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "backend/native/operators/operator.h"
@@ -88,19 +87,7 @@ bool IsInternal(const Node& node, std::string_view type) {
 }
 
 bool IsElementwise(const Node& node) {
-  static constexpr std::array<std::string_view, 49> kTypes{
-      "Abs",         "Add",       "And",      "Cast",      "Ceil",    "Celu",
-      "Clip",        "Cos",       "Div",      "Dropout",   "Elu",     "Equal",
-      "Erf",         "Exp",       "Floor",    "Gelu",      "Greater", "GreaterOrEqual",
-      "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less",    "LessOrEqual",
-      "Log",         "Max",       "Mean",     "Min",       "Mish",    "Mod",
-      "Mul",         "Neg",       "Not",      "Or",        "PRelu",   "Pow",
-      "Reciprocal",  "Relu",      "Round",    "Selu",      "Sigmoid", "Sign",
-      "Sin",         "Softplus",  "Softsign", "Sqrt",      "Sub",     "Tanh",
-      "Where"};
-  if (!node.op->domain.empty()) return false;
-  if (std::find(kTypes.begin(), kTypes.end(), node.op->type) == kTypes.end()) return false;
-  return node.outputs.size() == 1 || node.output(1) == kNoValue;
+  return node.op->is_elementwise && (node.outputs.size() == 1 || node.output(1) == kNoValue);
 }
 
 bool IsCoding(const Node& node) { return Is(node, "QuantizeLinear") || Is(node, "DequantizeLinear"); }

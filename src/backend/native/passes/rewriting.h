@@ -30,7 +30,7 @@ std::shared_ptr<const Constant> IntsOf(const std::vector<std::int64_t>& values);
 bool Is(const Node& node, std::string_view type);
 // One of the passes'.
 bool IsInternal(const Node& node, std::string_view type);
-// Its outputs have one number for each of its inputs' numbers, with broadcasting, wherever it stands.
+// Its operator is, and it has one output.
 bool IsElementwise(const Node& node);
 // QuantizeLinear, DequantizeLinear: elementwise too, where one scale is all numbers'.
 bool IsCoding(const Node& node);

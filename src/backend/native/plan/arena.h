@@ -18,7 +18,8 @@ struct ArenaLayout {
 };
 
 // Each tenant gets 64 bytes after its end that are nobody's at its time (plan/step.h). Largest first, each at the
-// lowest offset that is free while it lives: not the smallest arena there is, but close for chains of layers.
+// lowest offset that is free while it lives: not the smallest arena there is, but close for chains of layers. Where
+// more than some hundred live at once, gaps between them stay. REQUIRES: first <= last.
 ArenaLayout LayOut(const std::vector<Tenant>& tenants);
 
 }  // namespace punctual::native

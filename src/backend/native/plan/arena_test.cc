@@ -38,5 +38,23 @@ TEST(ArenaTest, WhatLivesAtOnceNeverOverlapsAndStandsAligned) {
   }
 }
 
+TEST(ArenaTest, HoweverManyLiveAtOnceNoneOverlap) {
+  std::mt19937 random(2);
+  std::vector<Tenant> tenants(1000);
+  for (Tenant& tenant : tenants) {
+    tenant.bytes = random() % 5000;
+    tenant.first = random() % 1000;
+    tenant.last = tenant.first + random() % 1000;
+  }
+  const ArenaLayout layout = LayOut(tenants);
+  for (std::size_t a = 0; a < tenants.size(); ++a) {
+    ASSERT_LE(layout.offsets[a] + tenants[a].bytes + 64, layout.bytes);
+    for (std::size_t b = 0; b < a; ++b)
+      if (tenants[a].first <= tenants[b].last && tenants[b].first <= tenants[a].last) {
+        ASSERT_FALSE(Overlap(layout, tenants, a, b));
+      }
+  }
+}
+
 }  // namespace
 }  // namespace punctual::native

@@ -1,5 +1,9 @@
 #include "backend/native/plan/plan.h"
 
+#include <string>
+#include <utility>
+
+#include "backend/native/graph/infer.h"
 #include "backend/native/operators/operator.h"
 #include "backend/native/plan/plan_builder.h"
 
@@ -9,12 +13,34 @@ namespace {
 
 std::size_t BytesOf(const Value& value) { return CountOf(value.dims) * SizeOf(value.type); }
 
+// A pass that gave a value another shape than its node computes would be an error in memory: it is one here.
+Result<void> CheckShapes(Graph& graph, const Limits& limits) {
+  for (const Node& node : graph.nodes) {
+    std::vector<std::pair<ElementType, Dims>> expected;
+    for (const ValueId id : node.outputs)
+      expected.emplace_back(id == kNoValue ? ElementType::kFloat32 : graph.values[id].type,
+                            id == kNoValue ? Dims() : graph.values[id].dims);
+    PUNCTUAL_TRY(InferNode(graph, node, limits));
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      const Value& value = graph.values[node.outputs[i]];
+      if (value.type != expected[i].first || value.dims != expected[i].second)
+        return Fail(Code::kInternal, "node \"" + node.name + "\" (" + std::string(node.op->type) + "): computes " +
+                                         std::string(NameOf(value.type)) + ShapeText(value.dims) + ", but " +
+                                         std::string(NameOf(expected[i].first)) + ShapeText(expected[i].second) +
+                                         " is counted on");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> Plan::Make(Graph graph, const Limits& limits) {
+  PUNCTUAL_TRY(CheckShapes(graph, limits));
   std::shared_ptr<Plan> plan(new Plan(std::move(graph)));
   const Graph& of = plan->graph_;
-  PlanBuilder builder(of);
+  PlanBuilder builder(of, limits);
   for (const Node& node : of.nodes) PUNCTUAL_TRY(node.op->lower(node, builder));
 
   // Inputs are there before the first step and stay; outputs stay after the last one.

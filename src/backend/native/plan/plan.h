@@ -29,7 +29,8 @@ class Arena {
 class Plan {
  public:
   // Lowers the nodes as they stand: passes have been over the graph before. kFailedPrecondition: an operator cannot be
-  // lowered; kInvalidArgument: the arena would pass the limit.
+  // lowered; kInvalidArgument: the arena, or what steps keep, would pass the limit; kInternal: a value has not the type
+  // and shape that its node computes, so that a pass was wrong.
   static Result<std::shared_ptr<const Plan>> Make(Graph graph, const Limits& limits = {});
 
   std::size_t arena_bytes() const { return arena_bytes_; }

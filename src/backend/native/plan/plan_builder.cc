@@ -2,12 +2,21 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 
 namespace punctual::native {
 
-PlanBuilder::PlanBuilder(const Graph& graph)
-    : graph_(graph), same_as_(graph.values.size()), tenant_of_(graph.values.size(), SIZE_MAX) {
+PlanBuilder::PlanBuilder(const Graph& graph, const Limits& limits)
+    : graph_(graph),
+      limits_(limits),
+      is_read_(graph.values.size(), false),
+      same_as_(graph.values.size()),
+      tenant_of_(graph.values.size(), SIZE_MAX) {
   std::iota(same_as_.begin(), same_as_.end(), ValueId{0});
+  for (const Node& node : graph.nodes)
+    for (const ValueId input : node.inputs)
+      if (input != kNoValue) is_read_[input] = true;
+  for (const ValueId output : graph.outputs) is_read_[output] = true;
 }
 
 std::size_t PlanBuilder::NewTenant(std::size_t bytes) {
@@ -39,7 +48,11 @@ Operand PlanBuilder::Scratch(std::size_t bytes) {
 
 void PlanBuilder::Alias(ValueId alias, ValueId of) { same_as_[alias] = same_as_[of]; }
 
-std::byte* PlanBuilder::Keep(std::size_t bytes) {
+Result<std::byte*> PlanBuilder::Keep(std::size_t bytes) {
+  if (bytes > limits_.max_kept_bytes - kept_bytes_)
+    return Fail(Code::kInvalidArgument,
+                "its packed weights and tables take more than " + std::to_string(limits_.max_kept_bytes) + " bytes");
+  kept_bytes_ += bytes;
   kept_.push_back(std::make_unique<Constant>(ElementType::kUint8, Dims{static_cast<std::int64_t>(bytes)}));
   return kept_.back()->mutable_bytes().data();
 }

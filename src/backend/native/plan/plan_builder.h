@@ -11,17 +11,20 @@
 #include "backend/native/graph/graph.h"
 #include "backend/native/plan/arena.h"
 #include "backend/native/plan/step.h"
+#include "punctual/result.h"
 
 namespace punctual::native {
 
 class PlanBuilder {
  public:
   // `graph` outlives the builder and the steps it collects: they refer to its constants.
-  explicit PlanBuilder(const Graph& graph);
+  PlanBuilder(const Graph& graph, const Limits& limits);
 
   const Graph& graph() const { return graph_; }
   // REQUIRES: id is not kNoValue.
   const Value& value(ValueId id) const { return graph_.values[id]; }
+  // Whether a node reads it, or it is an output.
+  bool IsRead(ValueId id) const { return is_read_[id]; }
 
   // Where a value is while the plan runs. Constants stand where the graph has them.
   Operand OperandOf(ValueId id);
@@ -31,11 +34,12 @@ class PlanBuilder {
   // operand of `alias` has been asked for.
   void Alias(ValueId alias, ValueId of);
   // Keeps bytes that steps refer to (packed weights, indices) as long as the plan; 64-byte aligned, zero-filled, and
-  // 64 further bytes after their end may be read.
-  std::byte* Keep(std::size_t bytes);
+  // 64 further bytes after their end may be read. kInvalidArgument: it would be more than the limits allow.
+  Result<std::byte*> Keep(std::size_t bytes);
   template <class T>
-  std::span<T> KeepMany(std::size_t count) {
-    return {reinterpret_cast<T*>(Keep(count * sizeof(T))), count};
+  Result<std::span<T>> KeepMany(std::size_t count) {
+    PUNCTUAL_ASSIGN(std::byte* const bytes, Keep(count * sizeof(T)));
+    return std::span<T>(reinterpret_cast<T*>(bytes), count);
   }
 
   // `reads`, `writes`: what the step uses, so that the arena can give room away in between; kNoValue is skipped.
@@ -54,6 +58,9 @@ class PlanBuilder {
   void Use(std::size_t tenant, std::size_t step);
 
   const Graph& graph_;
+  const Limits limits_;
+  std::vector<bool> is_read_;  // by value
+  std::size_t kept_bytes_ = 0;
   std::vector<ValueId> same_as_;        // for each value, itself or what it is an alias of
   std::vector<std::size_t> tenant_of_;  // by value; SIZE_MAX: none yet
   std::vector<Tenant> tenants_;

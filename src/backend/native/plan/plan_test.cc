@@ -26,7 +26,9 @@ class AddOne final : public Step {
   std::size_t count_;
 };
 
-Result<void> NoInfer(InferContext&) { return {}; }
+Result<void> InferSame(InferContext& context) {
+  return context.SetOutput(0, context.input(0).type, context.input(0).dims);
+}
 
 Result<void> LowerAddOne(const Node& node, PlanBuilder& builder) {
   builder.Add<AddOne>(node, builder.OperandOf(node.inputs[0]), builder.OperandOf(node.outputs[0]),
@@ -39,8 +41,8 @@ Result<void> LowerSame(const Node& node, PlanBuilder& builder) {
   return {};
 }
 
-const Operator kAddOne{"test", "AddOne", 1, 1, NoInfer, LowerAddOne};
-const Operator kSame{"test", "Same", 1, 1, NoInfer, LowerSame};
+const Operator kAddOne{"test", "AddOne", 1, 1, InferSame, LowerAddOne};
+const Operator kSame{"test", "Same", 1, 1, InferSame, LowerSame};
 
 class PlanTest : public ::testing::Test {
  protected:
@@ -103,6 +105,33 @@ TEST_F(PlanTest, WhatTakesTooMuchRoomIsRefused) {
   EXPECT_EQ(Plan::Make(graph_, limits).error().code, Code::kInvalidArgument);
 }
 
+Result<void> LowerKeeping(const Node& node, PlanBuilder& builder) {
+  PUNCTUAL_ASSIGN(const auto kept, builder.KeepMany<float>(100));
+  kept[99] = 1;
+  return LowerAddOne(node, builder);
+}
+
+const Operator kKeeping{"test", "Keeping", 1, 1, InferSame, LowerKeeping};
+
+TEST_F(PlanTest, StepsThatKeepTooMuchAreRefusedAllTogether) {
+  const ValueId x = NewValue("x");
+  graph_.inputs = {x};
+  graph_.outputs = {Apply(kKeeping, Apply(kKeeping, x, "y"), "z")};
+  Limits limits;
+  limits.max_kept_bytes = 800;
+  EXPECT_TRUE(Plan::Make(graph_, limits).has_value());
+  limits.max_kept_bytes = 799;
+  EXPECT_EQ(Plan::Make(graph_, limits).error().code, Code::kInvalidArgument);
+}
+
+TEST_F(PlanTest, AShapeThatANodeDoesNotComputeIsRefused) {
+  const ValueId x = NewValue("x");
+  graph_.inputs = {x};
+  graph_.outputs = {Apply(kAddOne, x, "y")};
+  graph_.values[graph_.outputs[0]].dims = {99};
+  EXPECT_EQ(Plan::Make(graph_).error().code, Code::kInternal);
+}
+
 TEST_F(PlanTest, FoldingMakesConstantsOfConstants) {
   const ValueId c = NewValue("c");
   graph_.values[c].constant = std::make_shared<Constant>(ElementType::kFloat32, Dims{100});
@@ -111,12 +140,24 @@ TEST_F(PlanTest, FoldingMakesConstantsOfConstants) {
   graph_.inputs = {x};
   graph_.outputs = {Apply(kAddOne, one, "two"), Apply(kAddOne, x, "y")};
   Apply(kAddOne, x, "read by nobody");
-  for (const Node& node : graph_.nodes) ASSERT_TRUE(FoldNode(graph_, node).has_value());
+  FoldingBounds bounds;
+  for (const Node& node : graph_.nodes) ASSERT_TRUE(FoldNode(graph_, node, bounds).has_value());
   ASSERT_NE(graph_.values[one].constant, nullptr);
   EXPECT_EQ(graph_.values[graph_.outputs[0]].constant->values<float>()[99], 2.0f);
   EXPECT_EQ(graph_.values[graph_.outputs[1]].constant, nullptr);
   DropUnused(graph_);
   EXPECT_EQ(graph_.nodes.size(), 1u);
+}
+
+TEST_F(PlanTest, WhatTakesTooLongToFoldIsLeftToARun) {
+  const ValueId c = NewValue("c");
+  graph_.values[c].constant = std::make_shared<Constant>(ElementType::kFloat32, Dims{100});
+  const ValueId one = Apply(kAddOne, c, "one"), two = Apply(kAddOne, one, "two");
+  FoldingBounds bounds;
+  bounds.work_left = 250;  // 100 numbers are read, and 100 written
+  for (const Node& node : graph_.nodes) ASSERT_TRUE(FoldNode(graph_, node, bounds).has_value());
+  EXPECT_NE(graph_.values[one].constant, nullptr);
+  EXPECT_EQ(graph_.values[two].constant, nullptr);
 }
 
 }  // namespace
