@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "support/onnx_graph.h"
+#include "support/random_onnx_graph.h"
 
 int main(int argc, char** argv) {
   std::vector<std::int64_t> widths;
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: make_mlp FILE PARTS WIDTH WIDTH...\n");
     return 2;
   }
-  punctual::OnnxGraph graph("mlp", 13);
+  punctual::RandomOnnxGraph graph("mlp", 13);
   std::string at = graph.Input("x", {parts * widths.front()});
   graph.Output("y", {widths.back()});
   if (parts > 1) at = graph.Add("Reshape", {at, graph.Integers({-1, widths.front()})});

@@ -2,6 +2,7 @@
 // make_model KIND FILE [--input book]
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 
@@ -56,16 +57,15 @@ int Main(int argc, char** argv) {
     for (const auto& [one, maker] : kinds) std::fprintf(stderr, "  %s\n", one.c_str());
     return 2;
   }
-  OnnxGraph graph = kind->second();
-  if (is_quantized) {
-    Result<OnnxGraph> quantized = Quantized(graph, is_behind);
-    if (!quantized) {
-      std::fprintf(stderr, "make_model: %s\n", quantized.error().message.c_str());
-      return 1;
-    }
-    graph = std::move(quantized).value();
+  const OnnxGraph graph = kind->second();
+  if (!is_quantized) return graph.Write(argv[2]) ? 0 : 1;
+  const Result<std::string> quantized = Quantized(graph, is_behind);
+  if (!quantized) {
+    std::fprintf(stderr, "make_model: %s\n", quantized.error().message.c_str());
+    return 1;
   }
-  return graph.Write(argv[2]) ? 0 : 1;
+  std::ofstream file(argv[2], std::ios::binary);
+  return file << *quantized << std::flush ? 0 : 1;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // The models that make_model can write. All weights are random, and the same each time; the batch is open.
 #pragma once
 
+#include "model/onnx_graph.h"
 #include "punctual/result.h"
-#include "support/onnx_graph.h"
 
 namespace punctual {
 
@@ -30,10 +30,8 @@ OnnxGraph MakeTransformer();
 OnnxGraph MakeTreeRegressor(std::int64_t trees, std::int64_t depth);
 OnnxGraph MakeTreeClassifier(std::int64_t trees, std::int64_t depth);
 
-// The model as a quantiser leaves it: what Conv and Gemm read goes through QuantizeLinear and DequantizeLinear; weights
-// in 7 bits and per channel, activations in 8 and by the range that they had on random inputs, biases in 32.
-// `behind`: also what Conv and activations give, as ONNX Runtime's quantiser has it, which its kernels need to see.
-// Error: see ComputeReference.
-Result<OnnxGraph> Quantized(const OnnxGraph& model, bool behind);
+// The model as `punctual optimize` quantises it (src/optimize/quantize.h), by the ranges on random inputs: the file's
+// bytes. `behind`: also what Conv and activations give, which ONNX Runtime's kernels need to see. Error: see Quantize.
+Result<std::string> Quantized(const OnnxGraph& model, bool behind);
 
 }  // namespace punctual

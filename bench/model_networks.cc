@@ -1,4 +1,5 @@
 #include "model_kinds.h"
+#include "support/random_onnx_graph.h"
 
 namespace punctual {
 
@@ -6,19 +7,19 @@ namespace {
 
 constexpr std::int64_t kSteps = 100, kColumns = 40, kClasses = 3;
 
-std::string Dense(OnnxGraph& graph, const std::string& at, std::int64_t from, std::int64_t to,
+std::string Dense(RandomOnnxGraph& graph, const std::string& at, std::int64_t from, std::int64_t to,
                   std::vector<std::string> output = {}) {
   const std::string weights = graph.Weights({from, to}, from);
   return graph.Add("Gemm", {at, weights, graph.Bias(to)}, {}, std::move(output));
 }
 
-void Classify(OnnxGraph& graph, const std::string& at, std::int64_t width, const std::string& output = "y") {
+void Classify(RandomOnnxGraph& graph, const std::string& at, std::int64_t width, const std::string& output = "y") {
   graph.Add("Softmax", {Dense(graph, at, width, kClasses)}, {{"axis", std::int64_t{-1}}}, {output});
   graph.Output(output, {kClasses});
 }
 
 // All hidden states [steps, N, hidden], or the last [N, hidden], of an LSTM over [steps, N, inputs].
-std::string Lstm(OnnxGraph& graph, const std::string& at, std::int64_t inputs, std::int64_t hidden, bool all) {
+std::string Lstm(RandomOnnxGraph& graph, const std::string& at, std::int64_t inputs, std::int64_t hidden, bool all) {
   const float bound = std::sqrt(1.0f / static_cast<float>(hidden));
   const std::string wx = graph.Random({1, 4 * hidden, inputs}, bound);
   const std::string wh = graph.Random({1, 4 * hidden, hidden}, bound);
@@ -31,7 +32,7 @@ std::string Lstm(OnnxGraph& graph, const std::string& at, std::int64_t inputs, s
 
 // Three blocks of convolutions join price and size, then the sides, then the levels, and look at four steps each.
 struct DeepLob {
-  OnnxGraph& graph;
+  RandomOnnxGraph& graph;
   std::int64_t filters;
 
   std::string Conv(const std::string& at, std::int64_t from, std::int64_t to, const OnnxDims& kernel,
@@ -64,7 +65,7 @@ struct DeepLob {
 
 struct Attention {
   static constexpr std::int64_t kWidth = 64, kHeads = 4, kInner = 4 * kWidth;
-  OnnxGraph& graph;
+  RandomOnnxGraph& graph;
 
   std::string Product(const std::string& at, std::int64_t from, std::int64_t to) {
     const std::string weights = graph.Weights({from, to}, 2 * from);
@@ -104,7 +105,7 @@ struct Attention {
 }  // namespace
 
 OnnxGraph MakePerceptron(const std::vector<std::int64_t>& widths) {
-  OnnxGraph graph("mlp");
+  RandomOnnxGraph graph("mlp");
   std::string at = graph.Input("x", {widths.front()});
   for (std::size_t i = 0; i + 2 < widths.size(); ++i)
     at = graph.Add("Relu", {Dense(graph, at, widths[i], widths[i + 1])});
@@ -114,7 +115,7 @@ OnnxGraph MakePerceptron(const std::vector<std::int64_t>& widths) {
 }
 
 OnnxGraph MakeDeepLob(std::int64_t filters, bool of_books) {
-  OnnxGraph graph("deeplob");
+  RandomOnnxGraph graph("deeplob");
   std::string at;
   if (of_books)
     at = graph.Add("Unsqueeze", {graph.Input("book", {kSteps, kColumns}), graph.Integers({1})});
@@ -131,7 +132,7 @@ OnnxGraph MakeDeepLob(std::int64_t filters, bool of_books) {
 }
 
 OnnxGraph MakeLstm(std::int64_t steps, std::int64_t inputs, std::int64_t layers, std::int64_t hidden) {
-  OnnxGraph graph("lstm");
+  RandomOnnxGraph graph("lstm");
   std::string at = graph.Add("Transpose", {graph.Input("x", {steps, inputs})}, {{"perm", OnnxDims{1, 0, 2}}});
   for (std::int64_t i = 0; i < layers; ++i) at = Lstm(graph, at, i == 0 ? inputs : hidden, hidden, i + 1 < layers);
   Classify(graph, at, hidden);
@@ -140,7 +141,7 @@ OnnxGraph MakeLstm(std::int64_t steps, std::int64_t inputs, std::int64_t layers,
 
 OnnxGraph MakeTcn() {
   constexpr std::int64_t kChannels = 128, kTaps = 8;
-  OnnxGraph graph("tcn");
+  RandomOnnxGraph graph("tcn");
   std::string at = graph.Add("Transpose", {graph.Input("x", {kSteps, kColumns})}, {{"perm", OnnxDims{0, 2, 1}}});
   std::int64_t from = kColumns;
   for (const std::int64_t dilation : {1, 2, 4}) {
@@ -158,7 +159,7 @@ OnnxGraph MakeTcn() {
 }
 
 OnnxGraph MakeTransformer() {
-  OnnxGraph graph("transformer");
+  RandomOnnxGraph graph("transformer");
   Attention attention{graph};
   std::string at = attention.Product(graph.Input("x", {kSteps, kColumns}), kColumns, Attention::kWidth);
   at = graph.Add("Add", {at, graph.Random({1, kSteps, Attention::kWidth}, 0.5f)});  // where a step stands in time

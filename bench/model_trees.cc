@@ -1,4 +1,5 @@
 #include "model_kinds.h"
+#include "support/random_onnx_graph.h"
 
 namespace punctual {
 
@@ -7,8 +8,8 @@ namespace {
 constexpr std::int64_t kColumns = 40;
 
 // The attributes that regressors and classifiers share; `leaf`: "target" or "class". Nodes stand level by level.
-std::vector<OnnxAttribute> Forest(OnnxGraph& graph, std::int64_t trees, std::int64_t depth, const std::string& mode,
-                                  const std::string& leaf) {
+std::vector<OnnxAttribute> Forest(RandomOnnxGraph& graph, std::int64_t trees, std::int64_t depth,
+                                  const std::string& mode, const std::string& leaf) {
   OnnxDims tree_ids, ids, features, yes, no, missing, leaf_trees, leaf_nodes, leaf_ids;
   std::vector<float> values, weights;
   std::vector<std::string> modes;
@@ -41,7 +42,7 @@ std::vector<OnnxAttribute> Forest(OnnxGraph& graph, std::int64_t trees, std::int
 }  // namespace
 
 OnnxGraph MakeTreeRegressor(std::int64_t trees, std::int64_t depth) {
-  OnnxGraph graph("trees", 17, 3);
+  RandomOnnxGraph graph("trees", 17, 3);
   const std::string at = graph.Input("x", {kColumns});
   std::vector<OnnxAttribute> attributes = Forest(graph, trees, depth, "BRANCH_LT", "target");
   attributes.push_back({"n_targets", std::int64_t{1}});
@@ -52,7 +53,7 @@ OnnxGraph MakeTreeRegressor(std::int64_t trees, std::int64_t depth) {
 }
 
 OnnxGraph MakeTreeClassifier(std::int64_t trees, std::int64_t depth) {
-  OnnxGraph graph("trees", 17, 3);
+  RandomOnnxGraph graph("trees", 17, 3);
   const std::string at = graph.Input("x", {kColumns});
   std::vector<OnnxAttribute> attributes = Forest(graph, trees, depth, "BRANCH_LEQ", "class");
   attributes.push_back({"classlabels_int64s", OnnxDims{0, 1}});

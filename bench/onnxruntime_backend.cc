@@ -20,6 +20,7 @@ enum class Function : std::size_t {
   kCreateEnv = 3,
   kCreateSessionFromArray = 8,
   kCreateSessionOptions = 10,
+  kSetSessionGraphOptimizationLevel = 23,
   kSetIntraOpNumThreads = 24,
   kSetInterOpNumThreads = 25,
   kSessionGetInputCount = 30,
@@ -51,6 +52,9 @@ enum class Function : std::size_t {
 
 constexpr std::uint32_t kApiVersion = 17;  // any from the one on that has the functions above
 constexpr int kLogErrors = 3, kArenaAllocator = 1, kDefaultMemory = 0;
+
+// As it comes, or node by node as the file says: some of its rewriting is wrong now and then.
+enum class Optimization { kNone = 0, kAll = 99 };
 
 // Thread-safe, as ONNX Runtime is. Objects of the library are void*: each call passes exactly the C function's types.
 class Library {
@@ -190,9 +194,11 @@ class OnnxRuntimeSession final : public Session {
         session_(library, Function::kReleaseSession),
         binding_(library, Function::kReleaseIoBinding) {}
 
-  Result<void> Load(const std::string& onnx, std::int64_t batch, Signature& signature) {
+  Result<void> Load(const std::string& onnx, Optimization optimization, std::int64_t batch, Signature& signature) {
     Owned options(library_, Function::kReleaseSessionOptions);
     PUNCTUAL_TRY(library_.Call(Function::kCreateSessionOptions, options.out()));
+    PUNCTUAL_TRY(
+        library_.Call(Function::kSetSessionGraphOptimizationLevel, options.get(), static_cast<int>(optimization)));
     PUNCTUAL_TRY(library_.Call(Function::kSetIntraOpNumThreads, options.get(), 1));
     PUNCTUAL_TRY(library_.Call(Function::kSetInterOpNumThreads, options.get(), 1));
     PUNCTUAL_TRY(library_.Call(Function::kCreateSessionFromArray, library_.env(), static_cast<const void*>(onnx.data()),
@@ -234,40 +240,47 @@ class OnnxRuntimeSession final : public Session {
 
 class OnnxRuntimeModel final : public CompiledModel {
  public:
-  OnnxRuntimeModel(const Library& library, std::string onnx) : library_(library), onnx_(std::move(onnx)) {}
+  OnnxRuntimeModel(const Library& library, Optimization optimization, std::string onnx)
+      : library_(library), optimization_(optimization), onnx_(std::move(onnx)) {}
 
   Result<void> Check() {
     OnnxRuntimeSession session(library_);
-    return session.Load(onnx_, 1, signature_);
+    return session.Load(onnx_, optimization_, 1, signature_);
   }
   const Signature& signature() const override { return signature_; }
   Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
     auto session = std::make_unique<OnnxRuntimeSession>(library_);
     Signature signature;
-    PUNCTUAL_TRY(session->Load(onnx_, static_cast<std::int64_t>(batch), signature));
+    PUNCTUAL_TRY(session->Load(onnx_, optimization_, static_cast<std::int64_t>(batch), signature));
     return std::unique_ptr<Session>(std::move(session));
   }
 
  private:
   const Library& library_;
+  const Optimization optimization_;
   const std::string onnx_;
   Signature signature_;
 };
 
+template <Optimization kOptimization>
 class OnnxRuntimeBackend final : public Backend {
  public:
   Result<std::unique_ptr<CompiledModel>> Compile(const CompileRequest& request) override {
-    if (request.variant != "fp32")
+    if (request.precision != "fp32")
       return Fail(Code::kFailedPrecondition, "onnxruntime: computes in fp32 alone on CPUs of this kind");
     PUNCTUAL_ASSIGN(const Library* library, Library::Get());
-    auto model = std::make_unique<OnnxRuntimeModel>(*library, std::string(request.onnx));
+    auto model = std::make_unique<OnnxRuntimeModel>(*library, kOptimization, std::string(request.onnx));
     PUNCTUAL_TRY(model->Check());
     return std::unique_ptr<CompiledModel>(std::move(model));
   }
 };
 
-[[maybe_unused]] const bool registered =
-    RegisterBackend("onnxruntime", []() -> std::unique_ptr<Backend> { return std::make_unique<OnnxRuntimeBackend>(); });
+template <Optimization kOptimization>
+std::unique_ptr<Backend> Make() {
+  return std::make_unique<OnnxRuntimeBackend<kOptimization>>();
+}
+[[maybe_unused]] const bool registered = RegisterBackend("onnxruntime", Make<Optimization::kAll>) &&
+                                         RegisterBackend("onnxruntime_as_written", Make<Optimization::kNone>);
 
 }  // namespace
 

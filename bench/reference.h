@@ -1,5 +1,5 @@
 // Computes ONNX models in double precision, operator by operator as ONNX defines them: what benchmarks measure errors
-// against, and calibrate quantised models with. Made for the models of make_model, which it trusts: a file that is not
+// against. Made for the models of make_model, which it trusts: a file that is not
 // valid ONNX is undefined behaviour. Slow, and plain on purpose.
 #pragma once
 

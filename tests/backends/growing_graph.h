@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "support/onnx_graph.h"
+#include "model/onnx_graph.h"
 
 namespace punctual::test {
 

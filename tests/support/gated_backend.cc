@@ -12,8 +12,9 @@ namespace {
 
 struct GateState {
   Mutex mutex;
-  CondVar opened;
+  CondVar opened, somebody_waits;
   bool open GUARDED_BY(mutex) = true;
+  int waiting GUARDED_BY(mutex) = 0;
 };
 
 std::atomic<std::chrono::milliseconds> pace = std::chrono::milliseconds(3);
@@ -35,7 +36,10 @@ class GatedSession final : public Session {
     std::this_thread::sleep_for(pace.load());
     {
       MutexLock lock(TheGate().mutex);
+      ++TheGate().waiting;
+      if (!TheGate().open) TheGate().somebody_waits.NotifyAll();
       while (!TheGate().open) TheGate().opened.Wait(TheGate().mutex);
+      --TheGate().waiting;
     }
     return inner_->Run();
   }
@@ -93,6 +97,11 @@ void Gate::SetPace(std::chrono::milliseconds wanted) { pace = wanted; }
 void Gate::Close() {
   MutexLock lock(TheGate().mutex);
   TheGate().open = false;
+}
+
+void Gate::AwaitInference() {
+  MutexLock lock(TheGate().mutex);
+  while (TheGate().waiting == 0) TheGate().somebody_waits.Wait(TheGate().mutex);
 }
 
 void Gate::Open() {

@@ -17,6 +17,8 @@ class Gate {
   // Inferences that begin from now on wait for Open().
   void Close();
   void Open();
+  // Until an inference waits for Open(). REQUIRES: closed.
+  void AwaitInference();
   // Models that are loaded from now on may be run in batches, which take as long as one question.
   void AllowBatches();
   // What each inference takes besides; 3 ms unless told.
