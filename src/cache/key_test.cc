@@ -15,7 +15,7 @@ std::shared_ptr<const ServedModel> Load(double weight, const std::string& manife
   files.name = "m";
   files.version = "1";
   files.manifest_path = "m/model.toml";
-  files.manifest = manifest;
+  files.manifest = ParseManifest(manifest, files.manifest_path).value();
   files.onnx_path = "m/1/model.onnx";
   files.onnx = test::LinearModel(2, 3, weight);
   return ServedModel::Load(files, {}).value();

@@ -32,7 +32,7 @@ class TieredCacheTest : public ::testing::Test {
     files.name = "m";
     files.version = "1";
     files.manifest_path = "m/model.toml";
-    files.manifest = test::ImbalanceManifest(2);
+    files.manifest = ParseManifest(test::ImbalanceManifest(2), files.manifest_path).value();
     files.onnx_path = "m/1/model.onnx";
     files.onnx = test::LinearModel(2, 3, 1);
     model_ = ServedModel::Load(files, {}).value();
@@ -148,6 +148,11 @@ TEST_F(TieredCacheTest, WhatRisesWhileRedisIsBeingPurgedIsDroppedAtTheEnd) {
   }
   EXPECT_EQ(Purge(*cache).memory.dropped, 0u);
   ASSERT_TRUE(Eventually([&] { return Calls("SCAN") > 0; }));
+  // Memory is emptied a second time once the disk is done: what rises before that would be gone too early to be seen.
+  ASSERT_TRUE(Eventually([&] {
+    const PurgeStatus purge = cache->Stats().purges.at(0);
+    return purge.disk->state == PurgeState::kDone && purge.memory.state == PurgeState::kDone;
+  }));
   EXPECT_EQ(AskRedis(*cache, key), RedisLookUp::kHit);
   CachedAnswer risen;
   EXPECT_TRUE(cache->GetMemory(key, Clock::Real().Now(), risen));

@@ -1,5 +1,5 @@
-// A run of a model that nobody waits for: an audit, a trial. One that hangs is a fault of the model like any other, so
-// that no more are begun until it returns.
+// A run of a model that nobody waits for: an audit, a comparison, a trial. One that hangs is a fault of the model like
+// any other, so that no more are begun until it returns.
 #pragma once
 
 #include <chrono>

@@ -82,32 +82,47 @@ void EngineMetrics::CountInference(const ServedModel& model, Duration took, bool
 void EngineMetrics::AddModels(const Repository::View& models) {
   auto next = std::make_shared<Models>();
   for (const auto& [name, entry] : models) {
-    const bool has_audit = entry.served != nullptr && entry.served->audit() != nullptr;
+    const bool is_watched =
+        entry.served != nullptr && (entry.served->audit() != nullptr || entry.served->comparison() != nullptr);
     next->emplace(name, OfModel{&registry_.AddHistogram("punctual_inference_seconds",
                                                         "One inference, features included", {{"model", name}}),
                                 &registry_.AddCounter("punctual_inference_failures_total", "Inferences that failed",
                                                       {{"model", name}}),
-                                has_audit ? entry.served : nullptr});
+                                is_watched ? entry.served : nullptr});
   }
   models_.Set(next);
-  for (const auto& [name, cells] : *next)
-    if (cells.audited != nullptr && audits_exposed_.insert(name).second) AddAudit(name);
+  for (const auto& [name, cells] : *next) {
+    if (cells.watched == nullptr) continue;
+    if (cells.watched->audit() != nullptr && audits_exposed_.insert(name).second) AddAudit(name);
+    if (cells.watched->comparison() == nullptr) continue;
+    for (const StandIn stand_in : cells.watched->comparison()->compared())
+      if (comparisons_exposed_.emplace(name, stand_in).second) AddComparison(name, stand_in);
+  }
+}
+
+std::shared_ptr<const ServedModel> EngineMetrics::Watched(const std::string& model) const {
+  const std::shared_ptr<const Models> models = models_.Get();
+  const auto found = models->find(model);
+  return found == models->end() ? nullptr : found->second.watched;
+}
+
+void EngineMetrics::AddCount(const std::string& name, const std::string& help, const telemetry::Labels& labels,
+                             std::function<std::uint64_t()> count) {
+  registry_.AddCounter(name, help, labels, [count = std::move(count), sum = std::make_shared<CountOverLoads>()] {
+    return static_cast<double>(sum->At(count()));
+  });
 }
 
 void EngineMetrics::AddAudit(const std::string& model) {
   const auto stats = [this, model] {
-    const std::shared_ptr<const Models> models = models_.Get();
-    const auto found = models->find(model);
-    const bool audited = found != models->end() && found->second.audited != nullptr;
-    return audited ? std::optional(found->second.audited->audit()->stats()) : std::nullopt;
+    const std::shared_ptr<const ServedModel> watched = Watched(model);
+    const bool is_audited = watched != nullptr && watched->audit() != nullptr;
+    return is_audited ? std::optional(watched->audit()->stats()) : std::nullopt;
   };
   const auto add = [&](const char* result, auto count) {
-    registry_.AddCounter("punctual_semantic_audits_total",
-                         "Approximate answers that were computed again, by whether that differed",
-                         {{"model", model}, {"result", result}}, [stats, count, sum = std::make_shared<AuditCount>()] {
-                           const auto now = stats();
-                           return static_cast<double>(sum->At(now ? count(*now) : 0));
-                         });
+    AddCount("punctual_semantic_audits_total", "Approximate answers that were computed again, by whether that differed",
+             {{"model", model}, {"result", result}},
+             [stats, count] { return count(stats().value_or(ShadowAudit::Stats{})); });
   };
   add("same", [](const ShadowAudit::Stats& s) { return s.audited - s.differed; });
   add("differed", [](const ShadowAudit::Stats& s) { return s.differed; });
@@ -116,6 +131,29 @@ void EngineMetrics::AddAudit(const std::string& model) {
                        const auto now = stats();
                        return now && !now->tripped ? 1.0 : 0.0;
                      });
+}
+
+void EngineMetrics::AddComparison(const std::string& model, StandIn stand_in) {
+  const auto stats = [this, model, stand_in] {
+    const std::shared_ptr<const ServedModel> watched = Watched(model);
+    const bool is_compared = watched != nullptr && watched->comparison() != nullptr;
+    return is_compared ? watched->comparison()->stats(stand_in) : ShadowComparison::Stats{};
+  };
+  const telemetry::Labels labels = {{"model", model}, {"variant", std::string(StandInName(stand_in))}};
+  const auto add = [&](const char* result, auto count) {
+    telemetry::Labels with_result = labels;
+    with_result["result"] = result;
+    AddCount("punctual_shadow_comparisons_total",
+             "The model's own answers that were compared with another's, by whether that has the same class",
+             with_result, [stats, count] { return count(stats()); });
+  };
+  add("same", [](const ShadowComparison::Stats& s) { return s.compared - s.differed; });
+  add("differed", [](const ShadowComparison::Stats& s) { return s.differed; });
+  AddCount("punctual_shadow_dropped_total", "Answers that were not compared for want of time", labels,
+           [stats] { return stats().dropped; });
+  registry_.AddGauge("punctual_shadow_difference",
+                     "The largest difference between two numbers of the compared answers, mean of the last 256", labels,
+                     [stats] { return stats().mean_difference; });
 }
 
 void EngineMetrics::Fill(EngineStats& stats, const std::vector<Tier>& tiers) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -45,8 +46,8 @@ class EngineMetrics {
   }
   CacheLookUps LookUps(CacheLayer layer) const;
   void CountInference(const ServedModel& model, Duration took, bool failed);
-  // Makes the cells of models that were not there before, and reads the audits of those that have one; after each
-  // reload, by one thread at a time.
+  // Makes the cells of models that were not there before, and reads what is asked again of those that have it: audits,
+  // comparisons; after each reload, by one thread at a time.
   void AddModels(const Repository::View& models);
 
   telemetry::DurationHistogram& reply_cost() { return reply_cost_; }
@@ -67,10 +68,10 @@ class EngineMetrics {
   struct OfModel {
     telemetry::DurationHistogram* inference = nullptr;
     telemetry::Counter* failures = nullptr;
-    std::shared_ptr<const ServedModel> audited;  // null: nothing of it is
+    std::shared_ptr<const ServedModel> watched;  // null: it has neither an audit nor a comparison
   };
-  // What a model's audits came to over all that was loaded under its name: each begins at 0, metrics never go back.
-  class AuditCount {
+  // What a count of a model came to over all that was loaded under its name: each begins at 0, metrics never go back.
+  class CountOverLoads {
    public:
     std::uint64_t At(std::uint64_t now) {
       MutexLock lock(mutex_);
@@ -83,7 +84,13 @@ class EngineMetrics {
     Mutex mutex_;
     std::uint64_t before_ GUARDED_BY(mutex_) = 0, seen_ GUARDED_BY(mutex_) = 0;
   };
+  // Null: nothing of it is asked again now.
+  std::shared_ptr<const ServedModel> Watched(const std::string& model) const;
+  // Of what begins at 0 with each model loaded under one name.
+  void AddCount(const std::string& name, const std::string& help, const telemetry::Labels& labels,
+                std::function<std::uint64_t()> count);
   void AddAudit(const std::string& model);
+  void AddComparison(const std::string& model, StandIn stand_in);
   using Models = std::map<std::string, OfModel, std::less<>>;
 
   telemetry::Registry& registry_;
@@ -94,7 +101,9 @@ class EngineMetrics {
   telemetry::DurationHistogram& reply_cost_;
   telemetry::DurationHistogram& timer_lateness_;
   Published<std::shared_ptr<const Models>> models_;
-  std::set<std::string> audits_exposed_;  // AddModels' own
+  // AddModels' own
+  std::set<std::string> audits_exposed_;
+  std::set<std::pair<std::string, StandIn>> comparisons_exposed_;
 };
 
 }  // namespace punctual

@@ -196,11 +196,11 @@ Result<void> FillInputs(const ServedModel& model, const Question& question, cons
   return {};
 }
 
-Result<Outputs> ComputeBy(const ServedModel& model, const Question& question) {
-  return model.Infer([&](const MemberInputs& inputs) { return FillInputs(model, question, inputs); });
-}
-
 }  // namespace
+
+Result<Outputs> ComputeBy(const ServedModel& by, const Question& question) {
+  return by.Infer([&](const MemberInputs& inputs) { return FillInputs(by, question, inputs); });
+}
 
 Result<Outputs> Compute(const Question& question) { return ComputeBy(*question.model, question); }
 
@@ -211,22 +211,25 @@ std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> qu
   });
 }
 
-Result<CacheKey> KeyForStudent(const Question& question, const KeyMaker& keys, TimePoint now) {
+Result<void> CheckForStudent(const Question& question) {
   const ServedModel& student = *question.student;
   if (question.about == Question::About::kTensors) {
-    if (!HaveSameInputs(*question.model, student))
-      return Fail(Code::kFailedPrecondition, "the student takes other tensors");
-    return keys.OfTensors(student.digest(), question.inputs);
+    if (HaveSameInputs(*question.model, student)) return {};
+    return Fail(Code::kFailedPrecondition, "the student takes other tensors");
   }
   // The model may need more books than there are, the student perhaps not.
-  if (question.window.size() < student.features()->history())
-    return Fail(Code::kFailedPrecondition, "there are too few books for the student");
+  if (question.window.size() >= student.features()->history()) return {};
+  return Fail(Code::kFailedPrecondition, "there are too few books for the student");
+}
+
+Result<CacheKey> KeyForStudent(const Question& question, const KeyMaker& keys, TimePoint now) {
+  PUNCTUAL_TRY(CheckForStudent(question));
+  const ServedModel& student = *question.student;
+  if (question.about == Question::About::kTensors) return keys.OfTensors(student.digest(), question.inputs);
   if (now - question.window.newest().arrived > question.model->manifest().max_age)
     return Fail(Code::kFailedPrecondition, "the newest book is too old");
   return question.about == Question::About::kState ? keys.OfState(student, question.window)
                                                    : keys.OfBooks(student, question.window);
 }
-
-Result<Outputs> ComputeByStudent(const Question& question) { return ComputeBy(*question.student, question); }
 
 }  // namespace punctual

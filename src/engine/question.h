@@ -50,10 +50,13 @@ Result<CacheKey> KeyOfCodes(const Question& question, KeyMaker::Codes kind, cons
 Result<Outputs> Compute(const Question& question);
 // The same for several at once. REQUIRES: they are about one model, and no more than its batches().most().
 std::vector<Result<Outputs>> ComputeTogether(std::span<const Question* const> questions);
-// What the student's answer is kept under. kFailedPrecondition: it cannot be asked this (tensors of other inputs, too
-// few books, books that are too old). REQUIRES: question.student.
+// kFailedPrecondition: the student cannot be asked this (tensors of other inputs, too few books). REQUIRES:
+// question.student.
+Result<void> CheckForStudent(const Question& question);
+// What the student's answer is kept under. kFailedPrecondition: it cannot be asked this, or the books are too old.
+// REQUIRES: question.student.
 Result<CacheKey> KeyForStudent(const Question& question, const KeyMaker& keys, TimePoint now);
-// The errors of Compute. REQUIRES: that there is such a key.
-Result<Outputs> ComputeByStudent(const Question& question);
+// The errors of Compute. `by`: the model, or its student. REQUIRES: question.key; of the student, CheckForStudent.
+Result<Outputs> ComputeBy(const ServedModel& by, const Question& question);
 
 }  // namespace punctual

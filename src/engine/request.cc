@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/student_time.h"
+
 namespace punctual {
 
 namespace {
@@ -10,24 +12,13 @@ namespace {
 // Where nothing else is known to have kept the model from answering.
 constexpr const char* kNoTime = "the model had not answered by answer-by";
 
-// Between the end of waiting and the student's own time: the hand-over to it.
-constexpr Duration kStudentMargin = std::chrono::microseconds(50);
-
 bool IsDegraded(Source source) {
   return source == Source::kStudent || source == Source::kStale || source == Source::kSignal ||
          source == Source::kSemantic;
 }
 
-// What is kept for a student at most, also of a long budget. One that takes longer lately than it did at load is not
-// begun: it would hold up the thread that it runs on, which may be the timer's, and keeping its time would leave none
-// for the model.
-constexpr int kStudentPart = 4;
-constexpr Duration kStudentMost = 2 * ServedModel::kQuick;
-
 Duration StudentTakes(const Question& question, Duration budget) {
-  if (question.student == nullptr) return Duration::zero();
-  const Duration takes = question.student->cost().high() + kStudentMargin;
-  return takes <= std::min(budget / kStudentPart, kStudentMost) ? takes : Duration::zero();
+  return question.student == nullptr ? Duration::zero() : KeptForStudent(question.student->cost().high(), budget);
 }
 
 // What is asked about: the symbol of a model, or its tensors.
@@ -178,6 +169,10 @@ void Request::RememberGood(const RungReport& report) {
 void Request::Finish(RungReport report) {
   finished_.store(true, std::memory_order_relaxed);
   RememberGood(report);
+  std::optional<Outputs> drawn;  // to be compared once the answer is given
+  if (ShadowComparison* comparison = question_.model->comparison();
+      comparison != nullptr && report.rung == Source::kModel && comparison->sample().Draw())
+    drawn = report.outputs;
   Prediction prediction;
   prediction.outputs = std::move(report.outputs);
   prediction.identity = std::move(report.identity);
@@ -202,6 +197,8 @@ void Request::Finish(RungReport report) {
   callback_(std::move(prediction));
   callback_ = nullptr;
   if (report.rung != Source::kModel) LeavePool();
+  if (drawn) CompareStandIns(*drawn);
+  Log();
 }
 
 void Request::GiveUp() {
@@ -216,6 +213,7 @@ void Request::GiveUp() {
                                          " had an answer in time: " + reason));
   callback_ = nullptr;
   LeavePool();
+  Log();
 }
 
 }  // namespace punctual

@@ -3,10 +3,11 @@
 // ladder itself is behind a lock of this request's own, held for its transitions alone.
 //
 // request.cc walks the ladder and gives the answer; request_cache.cc has the rungs of the cache, request_model.cc those
-// that compute.
+// that compute, request_shadow.cc what is asked again behind everyone who waits.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@
 #include "cache/tiered_cache.h"
 #include "engine/metrics.h"
 #include "engine/question.h"
+#include "request_log/request_log.h"
 
 namespace punctual {
 
@@ -36,6 +38,7 @@ struct RequestServices {
   const BrownOut& brown_out;
   EngineMetrics& metrics;
   const std::function<void(const std::string&)>& on_notice;  // may be empty
+  RequestLog* request_log = nullptr;                         // null: there is none
 };
 
 // The times of a request.
@@ -126,8 +129,16 @@ class Request final : public TimerTarget,
   Duration ExpectedToCompute() const;
   // Whether asking Redis is expected to be quicker than computing; if not, keeping it there is as idle.
   bool RedisIsQuicker() const { return services_.cache.redis_expected() < ExpectedToCompute(); }
+  // Asks `by`, the model, its student or its float model, this question again in the background, and gives `then` what
+  // it says, unless it is left alone. False: CPU is short, so many of `sample` wait already, or the pool is full, and
+  // this one is left out.
+  bool AskAgain(ShadowSample& sample, std::shared_ptr<const ServedModel> by,
+                std::function<void(const Result<Outputs>&)> then);
   // Computes in the background what an approximate answer should have been.
   void Audit(const Outputs& given);
+  // Compares in the background what the model itself said with what stands in for it, and with its float model.
+  void CompareStandIns(const Outputs& models);
+  void CompareWith(StandIn stand_in, const std::shared_ptr<const ServedModel>& by, const Outputs& models);
 
   Job JobFor(std::size_t tier);
   // Computes although the asker goes without: to find out what the model is worth now.
@@ -151,8 +162,9 @@ class Request final : public TimerTarget,
   };
   // What a run says about the model's health.
   static void Judge(RequestServices& services, const ServedModel& model, const ModelRun& run);
-  // Whether there is CPU enough to find out soon that a model is well again.
-  bool MayHurry() const { return services_.brown_out.Allows(BrownOutLevel::kNoAudits); }
+  // Whether there is CPU enough to find out soon that a model is well again. Where there is not, what inferences took
+  // lately is what they take.
+  static bool MayHurry(const RequestServices& services) { return services.brown_out.Allows(BrownOutLevel::kNoAudits); }
   // Not that of the question, or of how many run at once.
   bool IsFaultOfTheModel(const Result<Outputs>& outputs) const;
   void Keep(const CachedAnswer& answer);
@@ -167,6 +179,8 @@ class Request final : public TimerTarget,
   void RememberGood(const RungReport& report);
   void Finish(RungReport report);
   void GiveUp();
+  // Gives the question to the request log, if it is drawn. Once the asker has been called.
+  void Log();
   // The request is over: what of it waits for a worker need not run, unless others wait for it. They do not wait for
   // one who computes nothing.
   void LeavePool();

@@ -1,4 +1,3 @@
-#include "engine/background_run.h"
 #include "engine/request.h"
 
 // The rungs of the cache, and what is kept there.
@@ -16,29 +15,6 @@ LookUpResult ResultOf(RedisLookUp look_up) {
   }
   return LookUpResult::kError;
 }
-
-// Computes again, behind everyone who waits, what an approximate answer stood for.
-class AuditTask final : public BackgroundRun {
- public:
-  AuditTask(const RequestServices& services, const Question& question, const Outputs& given)
-      : services_(services), question_(question), given_(given) {}
-  ~AuditTask() override { question_.model->audit()->End(); }
-
- private:
-  void Compute() override {
-    const Result<Outputs> computed = punctual::Compute(question_);
-    if (computed.has_error()) return;
-    ShadowAudit& audit = *question_.model->audit();
-    if (audit.Record(given_, *computed) && services_.on_notice)
-      services_.on_notice("model " + question_.model->identity()->model +
-                          ": approximate answers are off: " + audit.Summary());
-  }
-  const ServedModel& model() const override { return *question_.model; }
-
-  const RequestServices& services_;
-  const Question question_;
-  const Outputs given_;
-};
 
 }  // namespace
 
@@ -103,25 +79,13 @@ Request::RungReport Request::TrySemantic() {
   if (!services_.cache.GetMemory(*CellKey(), now, found)) return Missed(Source::kSemantic);
   // Kept when the manifest said otherwise, perhaps.
   if (now - found.arrived > question_.model->manifest().semantic->max_age) return Missed(Source::kSemantic);
-  if (services_.brown_out.Allows(BrownOutLevel::kNoAudits) && audit->Sample()) Audit(found.outputs);
+  if (audit->sample().Draw()) Audit(found.outputs);
   RungReport report{LadderEvent::kAnswered, Source::kSemantic, std::move(found.outputs), question_.model->identity()};
   // Cells have no symbols, and books of requests say of themselves what they like.
   if (question_.about == Question::About::kState && found.subject == SubjectOf(*question_.model, question_.symbol))
     report.as_of = found.as_of;
   report.age = now - found.arrived;
   return report;
-}
-
-void Request::Audit(const Outputs& given) {
-  if (!question_.model->audit()->Begin()) return;  // so many wait that this one is left out of the sample
-  const TimePoint now = services_.clock.Now();
-  Job job;
-  job.task = std::make_shared<AuditTask>(services_, question_, given);
-  job.expected = question_.model->cost().typical();
-  job.likely_max = question_.model->cost().high();
-  // Nobody waits for it; a queue that is full has better things to do.
-  job.keep_if_late = true;
-  services_.pool.Submit(std::move(job), now);
 }
 
 Request::RungReport Request::TryRedis() {

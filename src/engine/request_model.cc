@@ -21,7 +21,7 @@ class StudentTrial final : public BackgroundRun {
  private:
   void Compute() override {
     const TimePoint begin = std::chrono::steady_clock::now();
-    if (ComputeByStudent(question_).has_value())
+    if (ComputeBy(*question_.student, question_).has_value())
       question_.student->cost().Record(std::chrono::steady_clock::now() - begin);
   }
   const ServedModel& model() const override { return *question_.student; }
@@ -131,7 +131,7 @@ Request::RungReport Request::TryModel() {
   }
   in_pool_.store(false, std::memory_order_relaxed);
   // What the model took when it was last measured may be what keeps everyone out: one finds out, who does not wait.
-  if (admission == Admission::kTooLate && model.cost().IsOld(submitted_, MayHurry())) Probe();
+  if (admission == Admission::kTooLate && model.cost().IsOld(submitted_, MayHurry(services_))) Probe();
   TakeLead();
   return Missed(Source::kModel, admission == Admission::kFull ? kQueueFull : kNotAdmitted);
 }
@@ -284,7 +284,7 @@ void Request::Judge(RequestServices& services, const ServedModel& model, const M
   else if (took > model.far_over() * static_cast<std::int64_t>(run.questions))
     opened = model.health().OnFailure(
         run.begin, run.end, "an inference took " + std::to_string(took / std::chrono::milliseconds(1)) + " ms");
-  else if (model.health().OnSuccess(run.begin, run.end))
+  else if (model.health().OnSuccess(run.begin, run.end) && MayHurry(services))
     model.ForgetCosts();  // else those of its illness would keep everyone out for as long again
   if (opened && services.on_notice)
     services.on_notice("model " + model.identity()->model + " is left alone for a while: " + model.health().Summary());
@@ -301,7 +301,7 @@ Request::RungReport Request::TryStudent() {
   if (services_.cache.GetMemory(*key, begin, answer))
     return Fresh(Source::kStudent, std::move(answer.outputs), student.identity());
   if (student_takes_ == Duration::zero()) {
-    if (!student.health().open() && student.cost().IsOld(begin, MayHurry())) {
+    if (!student.health().open() && student.cost().IsOld(begin, MayHurry(services_))) {
       Job job;
       job.task = std::make_shared<StudentTrial>(question_);
       job.tier = tier_.index;
@@ -315,7 +315,7 @@ Request::RungReport Request::TryStudent() {
   }
   // It is quick: whoever may try whether it is well again does so here.
   if (student.health().open() && !student.health().MayProbe(begin)) return Missed(Source::kStudent);
-  Result<Outputs> outputs = ComputeByStudent(question_);
+  Result<Outputs> outputs = ComputeBy(student, question_);
   const TimePoint end = services_.clock.Now();
   const bool failed = IsFaultOfTheModel(outputs);
   if (outputs.has_value()) student.cost().Record(end - begin);

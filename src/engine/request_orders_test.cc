@@ -75,6 +75,14 @@ TEST_F(RequestOrdersTest, BothAreAnsweredOnceWithAStudent) {
               IsSupersetOf({"student coalesced", "student model", "model student", "student student", "stale stale"}));
 }
 
+TEST_F(RequestOrdersTest, BothAreAnsweredOnceWhereAllIsComparedWithTheStudent) {
+  ExploreBudgets({.name = "compared", .student = true, .shadow = true, .student_fails = true});
+  Explore({.name = "compared, inline", .student = true, .shadow = true, .runs_inline = true});
+  Explore({.name = "compared, hangs", .student = true, .shadow = true, .hangs = true});
+  EXPECT_GT(orders_, 10'000u);
+  EXPECT_THAT(ends_, IsSupersetOf({"student coalesced", "student model", "model student", "student student"}));
+}
+
 TEST_F(RequestOrdersTest, BothAreAnsweredOnceWhenTheInferenceHangs) {
   ExploreBudgets({.name = "hangs", .stale = true, .hangs = true});
   ExploreBudgets({.name = "hangs or fails", .signal = true, .fails = true, .hangs = true});

@@ -26,6 +26,7 @@ Models LoadModels(const Scenario& scenario) {
   SimulatedModelOptions options;
   options.ladder = scenario.ladder;
   options.student = scenario.student;
+  options.shadow_share = scenario.shadow ? 1 : 0;
   options.signal = scenario.signal;
   options.takes = scenario.runs_inline ? kInlineTakes : kModelTakes;
   options.workers = 2;

@@ -18,6 +18,7 @@ struct Scenario {
   Duration first = kLongBudget, second = kLongBudget;  // budgets
   std::size_t first_tier = 2, second_tier = 2;
   bool student = false, stale = false, signal = false;  // are there
+  bool shadow = false;                                  // all that the model answers is asked of the student too
   bool runs_inline = false;
   bool fails = false, not_finite = false, student_fails = false;
   bool hangs = false;      // is found to, at any moment of a run

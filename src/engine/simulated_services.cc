@@ -204,8 +204,8 @@ SimulatedServices::SimulatedServices(SimulatedBasics& basics, SimulatedPool::Opt
       timer(*this),
       basics_(basics),
       pause_in_calls_(pause_in_calls),
-      services_{clock,      *basics.cache, flights,    pool,           timer,
-                known_good, popularity,    brown_out_, basics.metrics, on_notice_} {
+      services_{clock,      *basics.cache, flights,   pool,           timer,
+                known_good, popularity,    brown_out, basics.metrics, on_notice_} {
   SetInferences(this);
 }
 
@@ -240,14 +240,18 @@ bool SimulatedServices::model_answered_meanwhile() const {
   return before != model_answers_before_.end() && before->second < model_answers_;
 }
 
-InferenceEnd SimulatedServices::OnInference(bool by_student) {
+InferenceEnd SimulatedServices::OnInference(InferenceBy by) {
   if (Strands::Current() == nullptr) return InferenceEnd::kOk;  // a model is being loaded
   Paused paused;
-  paused.where = by_student ? Paused::Where::kStudent : Paused::Where::kModel;
+  const bool by_model = by == InferenceBy::kModel;
+  paused.where = by_model                      ? Paused::Where::kModel
+                 : by == InferenceBy::kStudent ? Paused::Where::kStudent
+                                               : Paused::Where::kFloat;
   Pause(paused);
-  if (!by_student && paused.end == InferenceEnd::kOk) ++model_answers_;
-  if (paused.end != InferenceEnd::kOk) ++(by_student ? student_failures_ : failures_);
-  if (paused.worker && !by_student) pool.NoteReturned(*paused.worker);
+  if (by_model && paused.end == InferenceEnd::kOk) ++model_answers_;
+  // Of the float model nobody waits for an answer.
+  if (paused.end != InferenceEnd::kOk && by != InferenceBy::kFloat) ++(by_model ? failures_ : student_failures_);
+  if (paused.worker && by_model) pool.NoteReturned(*paused.worker);
   return paused.end;
 }
 

@@ -19,7 +19,7 @@ namespace punctual {
 
 // A strand that is paused.
 struct Paused {
-  enum class Where : std::uint8_t { kModel, kStudent, kCall };
+  enum class Where : std::uint8_t { kModel, kStudent, kFloat, kCall };
   Where where = Where::kCall;
   Strand* strand = nullptr;
   TimePoint until{};                       // for the test to use
@@ -150,11 +150,12 @@ class SimulatedServices final : private Inferences {
   SingleFlight flights;
   LastKnownGood known_good;
   Popularity popularity;
+  BrownOut brown_out;
   SimulatedPool pool;
   SimulatedTimer timer;
 
  private:
-  InferenceEnd OnInference(bool by_student) override;
+  InferenceEnd OnInference(InferenceBy by) override;
   void Pause(Paused& paused);
 
   SimulatedBasics& basics_;
@@ -162,7 +163,6 @@ class SimulatedServices final : private Inferences {
   std::vector<Paused*> paused_;  // in the order in which they paused
   std::size_t failures_ = 0, student_failures_ = 0, model_answers_ = 0;
   std::map<const Strand*, std::size_t> model_answers_before_;  // it last paused
-  const BrownOut brown_out_;
   const std::function<void(const std::string&)> on_notice_;
   RequestServices services_;
 };

@@ -37,8 +37,8 @@ Result<Backend*> FindBackend(const std::string& name) {
   MutexLock lock(all.mutex);
   const auto found = all.entries.find(name);
   if (found == all.entries.end()) {
-    std::string names;
-    for (const auto& [known, entry] : all.entries) names += (names.empty() ? "" : ", ") + known;
+    std::string names = "auto";
+    for (const auto& [known, entry] : all.entries) names += ", " + known;
     return Fail(Code::kNotFound, "backend: \"" + name + "\" is not one of: " + names);
   }
   if (!found->second.backend) found->second.backend = found->second.factory();

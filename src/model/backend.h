@@ -44,7 +44,7 @@ class CompiledModel {
 struct CompileRequest {
   std::string_view onnx;  // the file's bytes: what is digested is what runs
   std::string where;      // the file's path, for messages
-  std::string variant;    // "fp32" or "bf16": the precision computed in, never left to the engine
+  std::string precision;  // "fp32" or "bf16": what the file's floats are computed in, never left to the engine
   std::string device;     // "CPU", "GPU", "NPU", "AUTO"
 };
 
@@ -52,14 +52,15 @@ struct CompileRequest {
 class Backend {
  public:
   virtual ~Backend() = default;
-  // kInvalidArgument: the file cannot be run, with the reason; kFailedPrecondition: the device is not there.
+  // kInvalidArgument: the file cannot be run, with the reason; kFailedPrecondition: the device is not there. Messages
+  // about the file begin with its path (`where: `), those about what the manifest asks with the key (`device: `).
   virtual Result<std::unique_ptr<CompiledModel>> Compile(const CompileRequest& request) = 0;
 };
 
 using BackendFactory = std::unique_ptr<Backend> (*)();
 // Called by static objects of the backends, before main.
 bool RegisterBackend(const std::string& name, BackendFactory factory);
-// The backend of that name, made at its first use and kept. kNotFound lists the names there are. Thread-safe.
+// The backend of that name, made at its first use and kept. kNotFound lists what a manifest may name. Thread-safe.
 Result<Backend*> FindBackend(const std::string& name);
 
 }  // namespace punctual

@@ -1,16 +1,18 @@
 #include "model/backend_choice.h"
 
+#include <onnx/onnx_pb.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
+#include <limits>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "model/alike_answers.h"
 #include "model/kept_measurements.h"
 #include "model/trial_inputs.h"
 
@@ -20,16 +22,67 @@ namespace {
 
 // The two that "auto" chooses from.
 constexpr std::array<const char*, 2> kCandidates = {"native", "openvino"};
+// Of the time that the first takes, what the second must stay below to be taken: where both are as quick, servers with
+// the same CPU should choose the same.
+constexpr double kMuchQuicker = 0.95;
 // Each runs for a while, in turns, so that a slow moment of the machine meets all; the best turn counts.
 constexpr int kTurns = 9;
 constexpr int kLeastTurns = 2;
 constexpr Duration kTurn = std::chrono::milliseconds(2);
 constexpr Duration kPatience = std::chrono::milliseconds(500);
 constexpr int kWarmUp = 5;
+constexpr Duration kLongestWarmUp = std::chrono::milliseconds(50);
 
 struct Candidate {
   std::string backend;
   std::unique_ptr<CompiledModel> compiled;
+  std::unique_ptr<Session> session;
+};
+
+BackendChoice Choice(Candidate candidate, std::string reason, std::string note = {}) {
+  return {std::move(candidate.backend), std::move(candidate.compiled), std::move(candidate.session), std::move(reason),
+          std::move(note)};
+}
+
+// What backends say that cannot run the file.
+class Refusals {
+ public:
+  explicit Refusals(const CompileRequest& request) : request_(request) {}
+
+  void Add(const std::string& backend, const Error& error) {
+    std::string_view said = error.message;
+    const bool is_of_file = Cut(said, request_.where + ": ");
+    Cut(said, backend + ": ");
+    of_file_ = of_file_ || is_of_file;
+    text_ += (text_.empty() ? "" : "; ") + backend + ": " + std::string(said);
+    code_ = error.code;
+  }
+  bool empty() const { return text_.empty(); }
+  // "native: ...; openvino: ..."
+  const std::string& text() const { return text_; }
+  Error All() const {
+    if (of_file_ && !IsOnnx())
+      return Fail(Code::kInvalidArgument, request_.where + ": is no ONNX file, or a broken one");
+    return Fail(code_, (of_file_ ? request_.where + ": " : "") + text_);
+  }
+
+ private:
+  static bool Cut(std::string_view& text, const std::string& beginning) {
+    if (!text.starts_with(beginning)) return false;
+    text.remove_prefix(beginning.size());
+    return true;
+  }
+  // Read only here, where nobody could run it: a backend that can read a file may call it what it likes.
+  bool IsOnnx() const {
+    onnx::ModelProto model;
+    return request_.onnx.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()) &&
+           model.ParseFromArray(request_.onnx.data(), static_cast<int>(request_.onnx.size())) && model.has_graph();
+  }
+
+  const CompileRequest& request_;
+  std::string text_;
+  Code code_ = Code::kInvalidArgument;
+  bool of_file_ = false;
 };
 
 // Whatever may make one backend quicker than it was.
@@ -45,9 +98,27 @@ std::string CpuFacts() {
 
 Digest KeyOf(const CompileRequest& request) {
   static const std::string cpu = CpuFacts();
-  const auto digest = [](std::string_view text) { return DigestOf(std::as_bytes(std::span(text))); };
-  return digest(cpu + PUNCTUAL_VERSION "|" + request.device + "|" + request.variant + "|" +
-                HexText(digest(request.onnx)));
+  return DigestOf(cpu + PUNCTUAL_VERSION "|" + request.device + "|" + request.precision + "|" +
+                  HexText(DigestOf(request.onnx)));
+}
+
+// With a session: some backends compile, and refuse, only then.
+Result<Candidate> Compiled(const std::string& name, const CompileRequest& request) {
+  PUNCTUAL_ASSIGN(Backend* const backend, FindBackend(name));
+  PUNCTUAL_ASSIGN(auto compiled, backend->Compile(request));
+  PUNCTUAL_ASSIGN(auto session, compiled->NewSession(1));
+  return Candidate{name, std::move(compiled), std::move(session)};
+}
+
+// All candidates have answered the same inputs.
+Result<Candidate> Tried(const std::string& name, const CompileRequest& request) {
+  PUNCTUAL_ASSIGN(Candidate candidate, Compiled(name, request));
+  FillRandomly(candidate.compiled->signature(), *candidate.session);
+  const TimePoint end = std::chrono::steady_clock::now() + kLongestWarmUp;
+  for (int run = 0; run == 0 || (run < kWarmUp && std::chrono::steady_clock::now() < end); ++run)
+    if (const auto ran = candidate.session->Run(); ran.has_error())
+      return Fail(ran.error().code, request.where + ": " + ran.error().message);
+  return candidate;
 }
 
 Result<double> TurnOf(Session& session) {
@@ -62,75 +133,21 @@ Result<double> TurnOf(Session& session) {
   return std::chrono::duration<double, std::micro>(end - begin).count() / runs;
 }
 
-// So far apart, as a share of the largest number of an output, that one of the two computes something else. Roundings,
-// those of codes of 8 bits too, stay below.
-constexpr double kApart = 0.1;
-
-std::vector<double> Numbers(DType dtype, std::span<const std::byte> bytes) {
-  std::vector<double> numbers;
-  const auto read = [&]<class Float>(Float value) {
-    for (std::size_t at = 0; at + sizeof value <= bytes.size(); at += sizeof value) {
-      std::memcpy(&value, bytes.data() + at, sizeof value);
-      numbers.push_back(static_cast<double>(value));
-    }
-  };
-  if (dtype == DType::kFloat32) read(float{});
-  if (dtype == DType::kFloat64) read(double{});
-  return numbers;  // whole ones are often the place of the largest of some, which a rounding may change
-}
-
-bool AreAlike(const Signature& signature, const Session& a, const Session& b) {
-  for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
-    const std::vector<double> of_a = Numbers(signature.outputs[i].dtype, a.output(i)),
-                              of_b = Numbers(signature.outputs[i].dtype, b.output(i));
-    double largest = 0, apart = 0;
-    for (std::size_t at = 0; at < of_b.size(); ++at) {
-      if (!std::isfinite(of_a[at]) && !std::isfinite(of_b[at])) continue;
-      largest = std::max(largest, std::abs(of_b[at]));
-      apart = std::max(apart, std::abs(of_a[at] - of_b[at]));
-    }
-    if (!(apart <= kApart * largest)) return false;
-  }
-  return true;
-}
-
-bool HaveOneSignature(const Signature& a, const Signature& b) {
-  const auto same = [](const TensorSpec& one, const TensorSpec& other) {
-    return one.name == other.name && one.dtype == other.dtype && one.shape == other.shape;
-  };
-  return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(), same) &&
-         std::equal(a.outputs.begin(), a.outputs.end(), b.outputs.begin(), b.outputs.end(), same);
-}
-
-// One session of each, tried with the same inputs.
-Result<std::vector<std::unique_ptr<Session>>> Tried(const std::vector<Candidate>& candidates) {
-  std::vector<std::unique_ptr<Session>> sessions;
-  for (const Candidate& candidate : candidates) {
-    PUNCTUAL_ASSIGN(auto session, candidate.compiled->NewSession(1));
-    FillRandomly(candidate.compiled->signature(), *session);
-    for (int run = 0; run < kWarmUp; ++run) PUNCTUAL_TRY(session->Run());
-    sessions.push_back(std::move(session));
-  }
-  return sessions;
-}
-
-Result<Measurements> Measure(const std::vector<Candidate>& candidates,
-                             const std::vector<std::unique_ptr<Session>>& sessions) {
+// `at`: whom an error is of.
+Result<Measurements> Measure(const std::vector<Candidate>& candidates, std::size_t& at) {
   Measurements best;
   const TimePoint end = std::chrono::steady_clock::now() + kPatience;
   for (int turn = 0; turn < kTurns && (turn < kLeastTurns || std::chrono::steady_clock::now() < end); ++turn)
-    for (std::size_t i = 0; i < sessions.size(); ++i) {
-      PUNCTUAL_ASSIGN(const double took, TurnOf(*sessions[i]));
-      const auto [found, is_first] = best.emplace(candidates[i].backend, took);
+    for (at = 0; at < candidates.size(); ++at) {
+      PUNCTUAL_ASSIGN(const double took, TurnOf(*candidates[at].session));
+      const auto [found, is_first] = best.emplace(candidates[at].backend, took);
       if (!is_first) found->second = std::min(found->second, took);
     }
   return best;
 }
 
-bool AreOf(const Measurements& measurements, const std::vector<Candidate>& candidates) {
-  return measurements.size() == candidates.size() &&
-         std::all_of(candidates.begin(), candidates.end(),
-                     [&](const Candidate& candidate) { return measurements.contains(candidate.backend); });
+std::size_t QuickerOf(const Measurements& measured) {
+  return measured.at(kCandidates[1]) <= kMuchQuicker * measured.at(kCandidates[0]) ? 1 : 0;
 }
 
 std::string TextOf(const Measurements& measurements) {
@@ -143,58 +160,115 @@ std::string TextOf(const Measurements& measurements) {
   return text;
 }
 
-// Of two that can run the file. Where they do not agree what it computes, the one that most people use is believed.
-Result<BackendChoice> Quicker(std::vector<Candidate> candidates, const CompileRequest& request,
-                              const std::string& kept_in) {
-  const auto choose = [&candidates](std::size_t i, std::string reason) {
-    return BackendChoice{std::move(candidates[i].backend), std::move(candidates[i].compiled), std::move(reason)};
-  };
+// The one that was quicker when both were measured, which alone is compiled. Nothing: that is to be done, or done
+// again.
+std::optional<BackendChoice> KeptChoice(const CompileRequest& request, const std::string& kept_in, const Digest& key) {
+  const std::optional<Measurements> measured = FindKept(kept_in, key);
+  if (!measured || measured->size() != kCandidates.size()) return std::nullopt;
+  for (const char* const name : kCandidates)
+    if (!measured->contains(name) || FindBackend(name).has_error()) return std::nullopt;
+  auto candidate = Compiled(kCandidates[QuickerOf(*measured)], request);
+  if (candidate.has_error()) return std::nullopt;
+  return Choice(std::move(candidate).value(), TextOf(*measured));
+}
+
+bool IsQuantised(std::string_view onnx) {
+  onnx::ModelProto model;
+  if (onnx.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+      !model.ParseFromArray(onnx.data(), static_cast<int>(onnx.size())))
+    return false;
+  const auto& nodes = model.graph().node();
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const onnx::NodeProto& node) { return node.op_type() == "DequantizeLinear"; });
+}
+
+// A backend that was named computes a quantised file as its codes say, as far as the native one can tell.
+Result<void> CheckCodes(Candidate& named, const CompileRequest& request) {
+  if (named.backend == kCandidates[0] || !IsQuantised(request.onnx)) return {};
+  const auto native = Tried(kCandidates[0], request);
+  const Signature& signature = named.compiled->signature();
+  if (native.has_error() || !HaveOneSignature(native->compiled->signature(), signature)) return {};
+  FillRandomly(signature, *named.session);
+  if (named.session->Run().has_error() || AreAlike(signature, *native->session, *named.session)) return {};
+  return Fail(Code::kFailedPrecondition, "backend: \"" + named.backend +
+                                             "\" gives other answers to the same inputs than this file's codes do; "
+                                             "take backend = \"native\" or \"auto\"");
+}
+
+// Of two that can run the file. Where they do not agree what it computes, the one that most people use is believed; of
+// codes of 8 bits the native one, whose answers follow from them bit by bit: others are known to get them wrong.
+BackendChoice Quicker(std::vector<Candidate> candidates, const CompileRequest& request, const std::string& kept_in,
+                      const Digest& key) {
   const Signature& signature = candidates[1].compiled->signature();
   if (!HaveOneSignature(candidates[0].compiled->signature(), signature))
-    return choose(1, candidates[0].backend + " has other inputs or outputs");
-  const Digest key = KeyOf(request);
-  std::optional<Measurements> measured;
-  if (!kept_in.empty()) measured = FindKept(kept_in, key);
-  std::string note;
-  if (!measured || !AreOf(*measured, candidates)) {
-    PUNCTUAL_ASSIGN(const auto sessions, Tried(candidates));
-    if (!AreAlike(signature, *sessions[0], *sessions[1]))
-      return choose(1, candidates[0].backend + " gives other answers to the same inputs");
-    PUNCTUAL_ASSIGN(measured, Measure(candidates, sessions));
-    if (kept_in.empty() || !Keep(kept_in, key, *measured)) note = "; not kept";
+    return Choice(std::move(candidates[1]), candidates[0].backend + " has other inputs or outputs");
+  if (!AreAlike(signature, *candidates[0].session, *candidates[1].session)) {
+    const std::size_t believed = IsQuantised(request.onnx) ? 0 : 1;
+    return Choice(std::move(candidates[believed]),
+                  candidates[1 - believed].backend + " gives other answers to the same inputs");
   }
-  const bool first = measured->at(candidates[0].backend) <= measured->at(candidates[1].backend);
-  return choose(first ? 0 : 1, TextOf(*measured) + note);
+  std::size_t at = 0;
+  const auto measured = Measure(candidates, at);
+  if (measured.has_error()) {
+    Refusals refusals(request);
+    refusals.Add(candidates[at].backend, measured.error());
+    return Choice(std::move(candidates[1 - at]), refusals.text());
+  }
+  std::string note;
+  if (!kept_in.empty())
+    if (const auto kept = Keep(kept_in, key, *measured); kept.has_error())
+      note = "models.backend_choices: " + kept.error().message + "; backends are measured again at each start";
+  return Choice(std::move(candidates[QuickerOf(*measured)]), TextOf(*measured), std::move(note));
+}
+
+Result<BackendChoice> ChooseOfAll(const CompileRequest& request, const std::string& kept_in) {
+  const Digest key = KeyOf(request);
+  if (!kept_in.empty())
+    if (auto kept = KeptChoice(request, kept_in, key)) return *std::move(kept);
+  std::vector<Candidate> candidates;
+  Refusals refusals(request);
+  for (const char* const name : kCandidates) {
+    if (FindBackend(name).has_error()) continue;  // this program was built without it
+    auto candidate = Tried(name, request);
+    if (candidate.has_value())
+      candidates.push_back(std::move(candidate).value());
+    else
+      refusals.Add(name, candidate.error());
+  }
+  if (candidates.size() == 2) return Quicker(std::move(candidates), request, kept_in, key);
+  if (candidates.size() == 1) return Choice(std::move(candidates[0]), refusals.text());
+  if (refusals.empty()) return Fail(Code::kNotFound, "backend: this program has none for \"auto\"; name one");
+  return refusals.All();
+}
+
+// What a backend that was named says, and who can do what it cannot.
+Error RefusalOf(const std::string& backend, const Error& error, const CompileRequest& request) {
+  const bool is_of_manifest = !error.message.starts_with(request.where + ": ");
+  Refusals refusals(request);
+  refusals.Add(backend, error);
+  Error refusal = is_of_manifest ? error : refusals.All();
+  for (const std::string other : kCandidates) {
+    if (other == backend || FindBackend(other).has_error()) continue;
+    const auto candidate = Compiled(other, request);
+    if (candidate.has_value())
+      refusal.message += "; take backend = \"" + other + "\", which can run it";
+    else if (is_of_manifest)
+      refusal.message += "; " + other + ": " + candidate.error().message;
+  }
+  return refusal;
 }
 
 }  // namespace
 
 Result<BackendChoice> ChooseBackend(const std::string& backend, const CompileRequest& request,
                                     const std::string& kept_in) {
-  if (backend != "auto") {
-    PUNCTUAL_ASSIGN(Backend* const found, FindBackend(backend));
-    PUNCTUAL_ASSIGN(auto compiled, found->Compile(request));
-    return BackendChoice{backend, std::move(compiled), ""};
-  }
-  std::vector<Candidate> candidates;
-  std::optional<Error> error;
-  std::string refusals;
-  for (const char* const name : kCandidates) {
-    const auto found = FindBackend(name);
-    if (found.has_error()) continue;  // this program was built without it
-    auto compiled = found.value()->Compile(request);
-    if (compiled.has_value()) {
-      candidates.push_back({name, std::move(compiled).value()});
-      continue;
-    }
-    error = compiled.error();
-    refusals += (refusals.empty() ? "" : "; ") + compiled.error().message;
-  }
-  if (candidates.empty() && error) return Fail(error->code, refusals);
-  if (candidates.empty()) return Fail(Code::kNotFound, "backend: this program has none for \"auto\"; name one");
-  if (candidates.size() == 1)
-    return BackendChoice{std::move(candidates[0].backend), std::move(candidates[0].compiled), std::move(refusals)};
-  return Quicker(std::move(candidates), request, kept_in);
+  if (request.onnx.empty()) return Fail(Code::kInvalidArgument, request.where + ": is empty");
+  if (backend == "auto") return ChooseOfAll(request, kept_in);
+  PUNCTUAL_TRY(FindBackend(backend));
+  auto candidate = Compiled(backend, request);
+  if (candidate.has_error()) return RefusalOf(backend, candidate.error(), request);
+  PUNCTUAL_TRY(CheckCodes(*candidate, request));
+  return Choice(std::move(candidate).value(), "");
 }
 
 }  // namespace punctual

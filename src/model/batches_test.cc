@@ -110,5 +110,48 @@ TEST(BatchesTest, AModelThatMixesItsBatchIsRefused) {
   EXPECT_EQ(batches.most(), 1u);
 }
 
+// y = x of one whole number each, or, if it mixes, of the batch's first.
+class WholeNumbersModel final : public CompiledModel {
+ public:
+  explicit WholeNumbersModel(bool mixes) : mixes_(mixes) {
+    signature_.inputs = {{"x", DType::kInt64, {1, 1}}};
+    signature_.outputs = {{"y", DType::kInt64, {1, 1}}};
+  }
+  const Signature& signature() const override { return signature_; }
+  Result<std::unique_ptr<Session>> NewSession(std::size_t batch) override {
+    return std::unique_ptr<Session>(std::make_unique<WholeNumbersSession>(mixes_, batch));
+  }
+
+ private:
+  class WholeNumbersSession final : public Session {
+   public:
+    WholeNumbersSession(bool mixes, std::size_t batch) : mixes_(mixes), x_(batch), y_(batch) {}
+    std::span<std::byte> input(std::size_t) override { return std::as_writable_bytes(std::span(x_)); }
+    std::span<const std::byte> output(std::size_t) const override { return std::as_bytes(std::span(y_)); }
+    Result<void> Run() override {
+      std::this_thread::sleep_for(milliseconds(2));
+      for (std::size_t i = 0; i < x_.size(); ++i) y_[i] = x_[mixes_ ? 0 : i];
+      return {};
+    }
+
+   private:
+    const bool mixes_;
+    std::vector<std::int64_t> x_, y_;
+  };
+
+  const bool mixes_;
+  Signature signature_;
+};
+
+TEST(BatchesTest, AModelOfWholeNumbersThatMixesItsBatchIsRefused) {
+  for (const bool mixes : {false, true}) {
+    WholeNumbersModel model(mixes);
+    const auto single = model.NewSession(1).value();
+    Batches batches;
+    batches.Find(model, *single, 4, 1);
+    EXPECT_EQ(batches.most(), mixes ? 1u : 4u);
+  }
+}
+
 }  // namespace
 }  // namespace punctual

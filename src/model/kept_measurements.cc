@@ -1,14 +1,25 @@
 #include "model/kept_measurements.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace punctual {
 
@@ -17,6 +28,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uintmax_t kLargestFile = kMostKeptMeasurements * 200;
+constexpr int kMostLinks = 16;
+constexpr Duration kLongestWait = std::chrono::milliseconds(500);
+constexpr Duration kPause = std::chrono::milliseconds(2);
+
+std::string SystemText(int error) { return std::error_code(error, std::generic_category()).message(); }
 
 std::vector<std::string_view> Words(std::string_view line) {
   std::vector<std::string_view> words;
@@ -41,52 +57,106 @@ std::optional<Measurements> Parse(const std::vector<std::string_view>& words) {
   return found;
 }
 
-std::deque<std::string> LinesOf(const std::string& path) {
+// A link's end, so that what is written takes the place of the file and not of the link.
+fs::path Followed(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < kMostLinks && fs::is_symlink(path, error); ++links)
+    path = path.parent_path() / fs::read_symlink(path, error);
+  return path;
+}
+
+Error Unfit(const fs::path& path, Code code, const std::string& what) {
+  return Fail(code, path.string() + ": " + what);
+}
+
+// None if there is no such file.
+Result<std::deque<std::string>> LinesOf(const fs::path& path) {
   std::deque<std::string> lines;
   std::error_code error;
-  const std::uintmax_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
-  if (error || size > kLargestFile) return lines;
+  if (!fs::exists(path, error)) return lines;
+  if (!fs::is_regular_file(path, error)) return Unfit(path, Code::kInvalidArgument, "is no file; name another one");
+  if (fs::file_size(path, error) > kLargestFile)
+    return Unfit(path, Code::kInvalidArgument,
+                 "has more than " + std::to_string(kLargestFile) + " bytes, so it is another file; name another one");
   std::ifstream file(path);
+  if (!file) return Unfit(path, Code::kUnavailable, "cannot be read: " + SystemText(errno));
   for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
   return lines;
+}
+
+// Holds flock on a folder, if it can be had soon: readers need none, and a writer without it loses little.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder) : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (folder_ < 0) return;
+    const TimePoint end = std::chrono::steady_clock::now() + kLongestWait;
+    while (::flock(folder_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(kPause);
+  }
+  ~FolderLock() {
+    if (folder_ >= 0) ::close(folder_);
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  const int folder_;
+};
+
+// Beside it, and then in its place: whoever reads finds one or the other whole.
+Result<void> Replace(const fs::path& path, const std::deque<std::string>& lines) {
+  std::random_device random;  // a process' number is not its own: containers have one for each
+  const std::string unfinished = path.string() + "." + std::to_string(random()) + std::to_string(random());
+  errno = 0;
+  std::ofstream file(unfinished, std::ios::trunc);
+  for (const std::string& line : lines) file << line << '\n';
+  file.close();
+  std::error_code error;
+  if (file.fail())
+    error.assign(errno != 0 ? errno : EIO, std::generic_category());
+  else
+    fs::rename(unfinished, path, error);
+  if (!error) return {};
+  std::error_code ignored;
+  fs::remove(unfinished, ignored);
+  return Unfit(path, Code::kUnavailable, "cannot be written: " + error.message());
+}
+
+std::string LineOf(const std::string& name, const Measurements& measurements) {
+  std::string line = name;
+  for (const auto& [what, microseconds] : measurements) {
+    std::array<char, 32> text;
+    const auto [end, ignored] =
+        std::to_chars(text.data(), text.data() + text.size(), microseconds, std::chars_format::fixed, 3);
+    line += " " + what + " " + std::string(text.data(), end);
+  }
+  return line;
 }
 
 }  // namespace
 
 std::optional<Measurements> FindKept(const std::string& path, const Digest& key) {
   const std::string name = HexText(key);
-  for (const std::string& line : LinesOf(path))
+  const auto lines = LinesOf(path);
+  if (lines.has_error()) return std::nullopt;  // Keep says so
+  for (const std::string& line : *lines)
     if (const auto words = Words(line); !words.empty() && words[0] == name) return Parse(words);
   return std::nullopt;
 }
 
-bool Keep(const std::string& path, const Digest& key, const Measurements& measurements) {
-  const std::string name = HexText(key);
-  std::deque<std::string> lines = LinesOf(path);
-  std::erase_if(lines, [&name](const std::string& line) { return line.starts_with(name); });
-  std::string added = name;
-  for (const auto& [what, microseconds] : measurements) {
-    std::array<char, 32> text;
-    const auto [end, ignored] =
-        std::to_chars(text.data(), text.data() + text.size(), microseconds, std::chars_format::fixed, 3);
-    added += " " + what + " " + std::string(text.data(), end);
-  }
-  lines.push_back(std::move(added));
-  while (lines.size() > kMostKeptMeasurements) lines.pop_front();
-
+Result<void> Keep(const std::string& path, const Digest& key, const Measurements& measurements) {
+  const fs::path file = Followed(path);
   std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  // Beside it, and then in its place: whoever reads finds one or the other whole.
-  const std::string unfinished = path + "." + std::to_string(::getpid());
-  std::ofstream file(unfinished, std::ios::trunc);
-  for (const std::string& line : lines) file << line << '\n';
-  file.close();
-  if (file.fail()) {
-    fs::remove(unfinished, error);
-    return false;
-  }
-  fs::rename(unfinished, path, error);
-  return !error;
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  fs::create_directories(folder, error);
+  if (error) return Unfit(file, Code::kUnavailable, "cannot be written: " + error.message());
+  const FolderLock lock(folder);
+  PUNCTUAL_ASSIGN(std::deque<std::string> lines, LinesOf(file));
+  const std::string name = HexText(key);
+  std::erase_if(lines, [&name](const std::string& line) { return line.starts_with(name); });
+  lines.push_back(LineOf(name, measurements));
+  while (lines.size() > kMostKeptMeasurements) lines.pop_front();
+  return Replace(file, lines);
 }
 
 }  // namespace punctual

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "punctual/result.h"
 
 namespace punctual {
 
@@ -17,8 +18,10 @@ inline constexpr std::size_t kMostKeptMeasurements = 1000;
 
 // Nothing: none of that key are kept. Thread-safe, as is Keep; processes may share a file.
 std::optional<Measurements> FindKept(const std::string& path, const Digest& key);
-// Makes the file's folder if needed. Of two processes that write at once, one may have to measure again next time.
-// False: it could not be written.
-bool Keep(const std::string& path, const Digest& key, const Measurements& measurements);
+// Makes the file's folder if needed, and follows links. While it writes it holds flock on the folder, so that of two
+// processes that write at once both are kept; where that cannot be had within half a second, one may have to measure
+// again. Errors begin with the path: it cannot be written, or is no such file (no file, or a larger one than these
+// become), and stays as it is.
+Result<void> Keep(const std::string& path, const Digest& key, const Measurements& measurements);
 
 }  // namespace punctual

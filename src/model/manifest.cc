@@ -133,6 +133,22 @@ void ReadSemantic(ConfigTable& table, Manifest& manifest) {
 
 }  // namespace
 
+std::string_view ModelFileName(const Manifest& manifest) {
+  return manifest.variant == "int8" ? "int8.onnx" : "model.onnx";
+}
+
+std::string_view PrecisionOf(const Manifest& manifest) { return manifest.variant == "bf16" ? "bf16" : "fp32"; }
+
+Manifest InFloat(const Manifest& manifest) {
+  Manifest in_float = manifest;
+  in_float.variant = "fp32";
+  in_float.ladder = {Source::kModel};
+  in_float.student.clear();
+  in_float.shadow_share = 0;
+  in_float.semantic.reset();
+  return in_float;
+}
+
 Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
   PUNCTUAL_ASSIGN(ConfigFile file, ConfigFile::Parse(text, path));
   Manifest manifest;
@@ -141,9 +157,15 @@ Result<Manifest> ParseManifest(std::string_view text, const std::string& path) {
   root.Get("backend", manifest.backend);
   root.Get("device", manifest.device);
   root.Get("variant", manifest.variant);
-  if (manifest.variant != "fp32" && manifest.variant != "bf16") root.Refuse("variant", "must be \"fp32\" or \"bf16\"");
+  if (manifest.variant != "fp32" && manifest.variant != "bf16" && manifest.variant != "int8")
+    root.Refuse("variant", "must be \"fp32\", \"bf16\" or \"int8\"");
   ReadLadder(root, manifest);
   root.Get("student", manifest.student);
+  root.Get("shadow_share", manifest.shadow_share, 0, 1);
+  if (manifest.shadow_share > 0 && manifest.student.empty() && !manifest.HasReference())
+    root.Refuse("shadow_share",
+                "there is nothing to compare; name a student (student = \"MODEL\"), serve a variant of the model's "
+                "float file (variant = \"int8\" or \"bf16\"), or remove the key");
   root.GetMs("max_age_ms", manifest.max_age, Duration(1), kLongest);
   root.GetMs("signal_max_age_ms", manifest.signal_max_age, Duration(0), kLongest);
   if (auto cache = root.Table("cache")) cache->GetMs("ttl_ms", manifest.cache_ttl, Duration(0), kLongest);

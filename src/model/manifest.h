@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "features/features.h"
@@ -35,11 +36,14 @@ struct Manifest {
   std::string description;
   std::string backend = "auto";  // a backend's name, or "auto": model/backend_choice.h
   std::string device = "CPU";
-  std::string variant = "fp32";
+  std::string variant = "fp32";  // "fp32", "bf16", or "int8", which has a file of its own
   // In order of preference; see answer/ladder.h.
   std::vector<Source> ladder = {Source::kL1,    Source::kL2,    Source::kCoalesced, Source::kL3,
                                 Source::kModel, Source::kStale, Source::kSignal};
   std::string student;  // the repository's simpler model of the same question (model/student.h); empty: none
+  // Of the model's own answers, also asked of the student and, of another variant than fp32, of the model's float file;
+  // see model/shadow_comparison.h.
+  double shadow_share = 0;
   Duration max_age = std::chrono::seconds(5);  // no answer is about older books
   Duration signal_max_age{};                   // older signals are not given; 0: they are, whatever their age
   Duration cache_ttl = std::chrono::seconds(300);
@@ -48,8 +52,16 @@ struct Manifest {
   std::vector<OutputDeclaration> outputs;  // empty: all outputs of the file
   std::optional<SemanticSpec> semantic;    // none: only equal inputs share an answer
 
+  // Its answers are compared with those of its float file.
+  bool HasReference() const { return shadow_share > 0 && variant != "fp32"; }
   bool HasRung(Source rung) const { return std::find(ladder.begin(), ladder.end(), rung) != ladder.end(); }
 };
+
+// The file of a version that the variant is computed from, and the precision of what its graph leaves in float.
+std::string_view ModelFileName(const Manifest& manifest);
+std::string_view PrecisionOf(const Manifest& manifest);
+// The same question, answered in float by the model alone.
+Manifest InFloat(const Manifest& manifest);
 
 // kInvalidArgument names the file, the line and the key.
 Result<Manifest> ParseManifest(std::string_view text, const std::string& path);

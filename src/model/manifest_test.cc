@@ -20,6 +20,15 @@ TEST(ManifestTest, AnEmptyOneHasTheDefaults) {
   EXPECT_FALSE(manifest.features.has_value());
 }
 
+TEST(ManifestTest, OneVariantHasAFileOfItsOwn) {
+  const auto parse = [](const char* text) { return ParseManifest(text, "m/model.toml").value(); };
+  EXPECT_EQ(ModelFileName(parse("variant = 'fp32'")), "model.onnx");
+  EXPECT_EQ(ModelFileName(parse("variant = 'bf16'")), "model.onnx");
+  EXPECT_EQ(PrecisionOf(parse("variant = 'bf16'")), "bf16");
+  EXPECT_EQ(ModelFileName(parse("variant = 'int8'")), "int8.onnx");
+  EXPECT_EQ(PrecisionOf(parse("variant = 'int8'")), "fp32");
+}
+
 TEST(ManifestTest, ReadsEveryKey) {
   const Manifest manifest = ParseManifest(R"(
 description = "d"
@@ -99,6 +108,29 @@ TEST(ManifestTest, MistakesOfSemanticNameTheKey) {
   EXPECT_THAT(error("kind='approximate'\ngrid=[1]\ntolerance=nan\nmax_error_share=0"), HasSubstr("semantic.tolerance"));
   EXPECT_THAT(ParseManifest("variant='bf16'\n[semantic]\nkind='exact'", "m/model.toml").error().message,
               HasSubstr("semantic.kind: \"exact\" does not go with the variant \"bf16\""));
+}
+
+TEST(ManifestTest, AShareOfAnswersIsComparedIfThereIsAStudentOrAVariant) {
+  const auto parse = [](const std::string& text) { return ParseManifest(text, "m/model.toml"); };
+  EXPECT_EQ(parse("student = 's'")->shadow_share, 0);
+  EXPECT_EQ(parse("student = 's'\nshadow_share = 0.25")->shadow_share, 0.25);
+  EXPECT_EQ(parse("student = 's'\nshadow_share = 1")->shadow_share, 1);
+  EXPECT_TRUE(parse("shadow_share = 0").has_value());
+  EXPECT_FALSE(parse("student = 's'\nshadow_share = 1")->HasReference());
+  for (const std::string variant : {"int8", "bf16"}) {
+    EXPECT_TRUE(parse("shadow_share = 0.25\nvariant = '" + variant + "'")->HasReference());
+    EXPECT_FALSE(parse("variant = '" + variant + "'")->HasReference());
+    EXPECT_FALSE(parse("shadow_share = 0\nvariant = '" + variant + "'")->HasReference());
+  }
+  for (const char* nothing : {"\nshadow_share = 0.25", "variant = 'fp32'\nshadow_share = 0.25"})
+    EXPECT_THAT(parse(nothing).error().message,
+                HasSubstr("m/model.toml:2: shadow_share: there is nothing to compare; name a student (student = "
+                          "\"MODEL\"), serve a variant of the model's float file (variant = \"int8\" or \"bf16\"), "
+                          "or remove the key"));
+  for (const char* wrong : {"-0.1", "1.1", "nan", "'all'"})
+    EXPECT_THAT(parse(std::string("student = 's'\nshadow_share = ") + wrong).error().message,
+                HasSubstr("m/model.toml:2: shadow_share: must be"))
+        << wrong;
 }
 
 TEST(ManifestTest, MistakesNameFileLineAndKey) {

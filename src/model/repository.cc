@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "model/reference.h"
 #include "model/student.h"
 
 namespace punctual {
@@ -52,9 +53,17 @@ Result<ModelFiles> ReadFiles(const fs::path& folder, const std::string& name, co
   files.name = name;
   files.version = version;
   files.manifest_path = (folder / "model.toml").string();
-  files.onnx_path = (folder / version / "model.onnx").string();
-  PUNCTUAL_ASSIGN(files.manifest, ReadFile(files.manifest_path));
+  PUNCTUAL_ASSIGN(const std::string manifest, ReadFile(files.manifest_path));
+  PUNCTUAL_ASSIGN(files.manifest, ParseManifest(manifest, files.manifest_path));
+  files.onnx_path = (folder / version / ModelFileName(files.manifest)).string();
   PUNCTUAL_ASSIGN(files.onnx, ReadFile(files.onnx_path));
+  if (files.manifest.HasReference()) {
+    files.float_path = (folder / version / ModelFileName(InFloat(files.manifest))).string();
+    // Read once also where the variant has no file of its own.
+    auto in_float = files.float_path == files.onnx_path ? Result<std::string>(files.onnx) : ReadFile(files.float_path);
+    if (in_float.has_error()) return NoReference(files, in_float.error());
+    files.float_onnx = std::move(in_float).value();
+  }
   std::error_code error;
   const fs::path signals = folder / version / "signals.csv";
   if (fs::exists(signals, error)) {

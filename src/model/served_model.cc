@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/histogram.h"
+#include "model/reference.h"
 
 namespace punctual {
 
@@ -19,12 +20,9 @@ constexpr int kCalibrationWarmUp = 5;
 constexpr int kFarOver = 10;
 constexpr Duration kFarOverAtLeast = std::chrono::milliseconds(20);
 
-Digest DigestOfText(const std::string& text) { return DigestOf(std::as_bytes(std::span(text))); }
-
 // What changes an answer's bits besides the model file: how its features are computed, and what computes.
 std::string AnsweringFacts(const Manifest& manifest, const std::string& backend, const std::string& onnx) {
-  std::string facts =
-      HexText(DigestOfText(onnx)) + "|" + backend + "|" + manifest.device + "|" + manifest.variant;
+  std::string facts = HexText(DigestOf(onnx)) + "|" + backend + "|" + manifest.device + "|" + manifest.variant;
   for (const OutputDeclaration& output : manifest.outputs) facts += "|" + output.name;
   if (manifest.features) {
     const FeatureSpec& spec = *manifest.features;
@@ -62,13 +60,10 @@ Window CalibrationWindow(const FeaturePlan& plan) {
 
 Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& files, const LoadOptions& options) {
   std::shared_ptr<ServedModel> model(new ServedModel);
-  PUNCTUAL_ASSIGN(model->manifest_, ParseManifest(files.manifest, files.manifest_path));
-  const Manifest& manifest = model->manifest_;
+  const Manifest& manifest = model->manifest_ = files.manifest;
   model->identity_ = std::make_shared<const ModelIdentity>(ModelIdentity{files.name, files.version, manifest.variant});
-  PUNCTUAL_ASSIGN(model->choice_, ChooseBackend(manifest.backend,
-                                                {files.onnx, files.onnx_path, manifest.variant, manifest.device},
-                                                options.backend_choices));
-  model->digest_ = DigestOfText(AnsweringFacts(manifest, model->choice_.backend, files.onnx));
+  PUNCTUAL_TRY(model->BindBackend(files, options));
+  model->digest_ = DigestOf(AnsweringFacts(manifest, model->choice_.backend, files.onnx));
   model->signature_ = model->choice_.compiled->signature();
   PUNCTUAL_TRY(model->BindOutputs(files.manifest_path));
   PUNCTUAL_TRY(model->BindFeatures(files.manifest_path, options.longest_window));
@@ -77,7 +72,22 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const ModelFiles& f
     PUNCTUAL_ASSIGN(model->signals_, ParseSignals(files.signals, files.signals_path, model->output_specs_));
   }
   PUNCTUAL_TRY(model->MakeSessions(options));
+  PUNCTUAL_TRY(model->BindComparison(files, options));
   return std::shared_ptr<const ServedModel>(std::move(model));
+}
+
+Result<void> ServedModel::BindBackend(const ModelFiles& files, const LoadOptions& options) {
+  auto choice = ChooseBackend(manifest_.backend,
+                              {files.onnx, files.onnx_path, std::string(PrecisionOf(manifest_)), manifest_.device},
+                              options.backend_choices);
+  if (choice.has_error()) {
+    const Error& error = choice.error();
+    const bool names_file = error.message.starts_with(files.onnx_path + ": ");
+    return Fail(error.code, (names_file ? "" : files.manifest_path + ": ") + error.message);
+  }
+  choice_ = std::move(choice).value();
+  if (!choice_.note.empty() && options.on_notice) options.on_notice(choice_.note);
+  return {};
 }
 
 Result<void> ServedModel::BindSemantic(const ModelFiles& files) {
@@ -97,6 +107,18 @@ Result<void> ServedModel::BindSemantic(const ModelFiles& files) {
   input_grid_.emplace(std::move(grid).value());
   audit_ = std::make_unique<ShadowAudit>(
       ShadowAudit::Options{spec.audit_share, spec.tolerance, spec.max_error_share, digest_.low});
+  return {};
+}
+
+Result<void> ServedModel::BindComparison(const ModelFiles& files, const LoadOptions& options) {
+  std::vector<StandIn> compared;
+  if (!manifest_.student.empty()) compared.push_back(StandIn::kStudent);
+  if (!files.float_path.empty()) {
+    PUNCTUAL_ASSIGN(reference_, LoadReference(*this, files, options));
+    compared.push_back(*StandInOf(manifest_.variant));
+  }
+  if (manifest_.shadow_share > 0 && !compared.empty())
+    comparison_ = std::make_unique<ShadowComparison>(manifest_.shadow_share, digest_.low, std::move(compared));
   return {};
 }
 
@@ -147,7 +169,7 @@ Result<void> ServedModel::BindFeatures(const std::string& where, std::size_t lon
 }
 
 Result<void> ServedModel::MakeSessions(const LoadOptions& options) {
-  PUNCTUAL_TRY(sessions_.Add(*choice_.compiled, 1));
+  sessions_.Add(signature_, std::move(choice_.session));
   PUNCTUAL_ASSIGN(const Histogram calibration, Calibrate(sessions_.first()));
   cost_->Seed(calibration);
   const Duration p99 = calibration.Quantile(0.99);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "model/manifest.h"
 #include "model/session_pool.h"
 #include "model/shadow_audit.h"
+#include "model/shadow_comparison.h"
 #include "model/signals.h"
 #include "punctual/outputs.h"
 
@@ -31,15 +33,19 @@ struct LoadOptions {
   std::size_t longest_window = 128;  // snapshots that the market keeps
   std::size_t largest_batch = 1;     // questions that the pool may compute at once, where that pays
   std::string backend_choices;       // the file that ChooseBackend keeps; empty: none
+  std::function<void(const std::string&)> on_notice;  // what an operator should mend; may be empty
 };
 
 // The files of one version, read once: what is digested is what runs.
 struct ModelFiles {
   std::string name;
   std::string version;
-  std::string manifest_path, manifest;
-  std::string onnx_path, onnx;
+  std::string manifest_path;
+  Manifest manifest;
+  std::string onnx_path, onnx;        // of the manifest's variant
   std::string signals_path, signals;  // empty path: there is none
+  // Of the float model that the variant's answers are compared with; empty path: they are not.
+  std::string float_path, float_onnx;
 };
 
 class ServedModel {
@@ -64,6 +70,10 @@ class ServedModel {
   // The cells whose inputs may share an answer, and the watch over that, if its manifest asks for approximate ones.
   const InputGrid* input_grid() const { return input_grid_ ? &*input_grid_ : nullptr; }
   ShadowAudit* audit() const { return audit_.get(); }
+  // Of its answers with those of what stands in for it, if its manifest asks for that; else null.
+  ShadowComparison* comparison() const { return comparison_.get(); }
+  // Its float model (model/reference.h), if it is of another variant and compared with that; else null.
+  const std::shared_ptr<const ServedModel>& reference() const { return reference_; }
   // What one inference takes, features included: measured at load, and ever since.
   InferenceCost& cost() const { return *cost_; }
   // As InferenceCost::Update, also of the batches.
@@ -124,9 +134,11 @@ class ServedModel {
 
  private:
   ServedModel() = default;
+  Result<void> BindBackend(const ModelFiles& files, const LoadOptions& options);
   Result<void> BindOutputs(const std::string& where);
   Result<void> BindFeatures(const std::string& where, std::size_t longest_window);
   Result<void> BindSemantic(const ModelFiles& files);
+  Result<void> BindComparison(const ModelFiles& files, const LoadOptions& options);
   Result<void> MakeSessions(const LoadOptions& options);
   // The best round's runs.
   Result<Histogram> Calibrate(Session& session) const;
@@ -146,6 +158,8 @@ class ServedModel {
   std::optional<InputCodes> input_codes_;
   std::optional<InputGrid> input_grid_;
   std::unique_ptr<ShadowAudit> audit_;
+  std::unique_ptr<ShadowComparison> comparison_;
+  std::shared_ptr<const ServedModel> reference_;
   // Change while the model serves, by themselves.
   const std::unique_ptr<InferenceCost> cost_ = std::make_unique<InferenceCost>();
   const std::unique_ptr<ModelHealth> health_ = std::make_unique<ModelHealth>();

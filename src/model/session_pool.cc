@@ -8,13 +8,17 @@ namespace punctual {
 
 Result<void> SessionPool::Add(CompiledModel& compiled, std::size_t batch) {
   PUNCTUAL_ASSIGN(auto session, compiled.NewSession(batch));
-  for (std::size_t i = 0; i < compiled.signature().inputs.size(); ++i) {
+  Add(compiled.signature(), std::move(session));
+  return {};
+}
+
+void SessionPool::Add(const Signature& signature, std::unique_ptr<Session> session) {
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
     const auto bytes = session->input(i);
     std::fill(bytes.begin(), bytes.end(), std::byte{0});
   }
   slots_.push_back(std::make_unique<Slot>());
   slots_.back()->session = std::move(session);
-  return {};
 }
 
 SessionPool::Lease::Lease(const SessionPool& pool) {

@@ -16,6 +16,8 @@ class SessionPool {
  public:
   // One session more, its inputs all zero. The errors of NewSession.
   Result<void> Add(CompiledModel& compiled, std::size_t batch);
+  // The same with one that is there already. REQUIRES: it is of the pool's model and batch size.
+  void Add(const Signature& signature, std::unique_ptr<Session> session);
   std::size_t size() const { return slots_.size(); }
   // REQUIRES: size() > 0, and that nobody else uses the pool yet.
   Session& first() { return *slots_.front()->session; }

@@ -9,16 +9,16 @@
 #include <string>
 
 #include "base/mutex.h"
+#include "model/shadow_sample.h"
 #include "punctual/outputs.h"
 
 namespace punctual {
 
-// Thread-safe. Sample() and tripped() take no lock. One for each loaded model: it stays tripped as long as it lives.
+// Thread-safe. tripped() takes no lock. One for each loaded model: it stays tripped as long as it lives.
 class ShadowAudit {
  public:
   static constexpr std::size_t kWindow = 256;  // the audits that the share is counted over
-  static constexpr int kMostWaiting = 64;
-  static constexpr std::size_t kFewest = 32;  // before as many, nothing trips
+  static constexpr std::size_t kFewest = 32;   // before as many, nothing trips
 
   struct Options {
     double audit_share = 0.01;   // of the approximate answers, in [0, 1]
@@ -37,15 +37,8 @@ class ShadowAudit {
 
   explicit ShadowAudit(const Options& options);
 
-  // True for a random `audit_share` of the calls.
-  bool Sample();
-  // An audit begins, and ends: each holds a question's inputs while it waits. False: kMostWaiting wait already.
-  bool Begin() {
-    if (waiting_.fetch_add(1, std::memory_order_relaxed) < kMostWaiting) return true;
-    End();
-    return false;
-  }
-  void End() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  // Of the approximate answers.
+  ShadowSample& sample() { return sample_; }
   // `given`: the approximate answer; `recomputed`: what the model says of the input itself. True: this tripped it.
   bool Record(const Outputs& given, const Outputs& recomputed);
   bool tripped() const { return tripped_.load(std::memory_order_relaxed); }
@@ -55,19 +48,11 @@ class ShadowAudit {
 
  private:
   const Options options_;
-  alignas(64) std::atomic<std::uint64_t> asked_ = 0;
-  std::atomic<int> waiting_ = 0;
+  ShadowSample sample_;
   alignas(64) std::atomic<bool> tripped_ = false;
   mutable Mutex mutex_;
   Stats stats_ GUARDED_BY(mutex_);
   std::bitset<kWindow> window_ GUARDED_BY(mutex_);  // which of the last audits differed; audit i is in i % kWindow
 };
-
-// How two answers to one question differ. Thread-safe.
-struct Difference {
-  bool argmax = false;
-  bool value = false;
-};
-Difference Compare(const Outputs& a, const Outputs& b, double tolerance);
 
 }  // namespace punctual

@@ -4,21 +4,11 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 namespace punctual {
 
 namespace {
-
-std::vector<std::string_view> Split(std::string_view line) {
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  std::vector<std::string_view> fields;
-  for (;;) {
-    const std::size_t comma = line.find(',');
-    fields.push_back(line.substr(0, comma));
-    if (comma == std::string_view::npos) return fields;
-    line.remove_prefix(comma + 1);
-  }
-}
 
 template <class Number>
 bool ParseNumber(std::string_view text, Number& number) {
@@ -40,13 +30,14 @@ Result<Signals> ParseSignals(std::string_view text, const std::string& path, con
   Signals signals;
   for (int line_number = 1; !text.empty(); ++line_number) {
     const std::size_t newline = text.find('\n');
-    const std::string_view line = text.substr(0, newline);
+    std::string_view line = text.substr(0, newline);
     text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
-    if (line.empty() || line == "\r") continue;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) continue;
     const auto refuse = [&](const std::string& what) {
       return Fail(Code::kInvalidArgument, path + ":" + std::to_string(line_number) + ": " + what);
     };
-    const std::vector<std::string_view> fields = Split(line);
+    const std::vector<std::string_view> fields = SplitAtCommas(line);
     if (fields.size() != columns.size())
       return refuse("has " + std::to_string(fields.size()) + " columns, must have " + std::to_string(columns.size()));
     if (line_number == 1) {

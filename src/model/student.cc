@@ -28,6 +28,16 @@ bool HaveSameInputs(const ServedModel& model, const ServedModel& student) {
   return Same(model.inputs(), student.inputs());
 }
 
+Result<void> CheckSameInputs(const ServedModel& model, const ServedModel& other) {
+  if (HaveSameInputs(model, other)) return {};
+  return Unfit("has other inputs: " + Names(other.inputs()) + "; they must be " + Names(model.inputs()));
+}
+
+Result<void> CheckSameOutputs(const ServedModel& model, const ServedModel& other) {
+  if (Same(model.outputs(), other.outputs())) return {};
+  return Unfit("has other outputs: " + Names(other.outputs()) + "; they must be " + Names(model.outputs()));
+}
+
 Result<void> CheckStudent(const ServedModel& model, const ServedModel& student) {
   if (&model == &student) return Unfit("is the model itself");
   if (!student.quick())
@@ -35,12 +45,8 @@ Result<void> CheckStudent(const ServedModel& model, const ServedModel& student) 
                  " us; a student must take at most " +
                  std::to_string(ServedModel::kQuick / std::chrono::microseconds(1)) +
                  " us, and engine.inline_threads be above 0");
-  if (!Same(model.outputs(), student.outputs()))
-    return Unfit("has other outputs: " + Names(student.outputs()) + "; they must be " + Names(model.outputs()));
-  if (!model.features()) {
-    if (HaveSameInputs(model, student)) return {};
-    return Unfit("has other inputs: " + Names(student.inputs()) + "; they must be " + Names(model.inputs()));
-  }
+  PUNCTUAL_TRY(CheckSameOutputs(model, student));
+  if (!model.features()) return CheckSameInputs(model, student);
   if (!student.features()) return Unfit("declares no features: it could not be asked about books");
   if (student.features()->levels() > model.features()->levels())
     return Unfit("needs " + std::to_string(student.features()->levels()) + " levels, more than the " +

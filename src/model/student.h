@@ -14,4 +14,8 @@ Result<void> CheckStudent(const ServedModel& model, const ServedModel& student);
 // Whether tensors for the one are tensors for the other.
 bool HaveSameInputs(const ServedModel& model, const ServedModel& student);
 
+// kInvalidArgument: `other` has other inputs, or outputs, than the model; the error completes the sentence "NAME ...".
+Result<void> CheckSameInputs(const ServedModel& model, const ServedModel& other);
+Result<void> CheckSameOutputs(const ServedModel& model, const ServedModel& other);
+
 }  // namespace punctual
