@@ -12,6 +12,7 @@ Result<std::vector<User>> ReadUsers(const std::string& path, const std::vector<T
   if (!file) return Fail(Code::kNotFound, path + ": cannot be opened; give a file of user,tier,style lines");
   std::vector<User> users;
   std::set<std::string, std::less<>> names;
+  bool has_models = false;  // which the server reads
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     const auto bad = [&](const std::string& what) {
@@ -19,19 +20,22 @@ Result<std::vector<User>> ReadUsers(const std::string& path, const std::vector<T
     };
     if (line.ends_with('\r')) line.pop_back();
     if (number == 1) {
-      if (line != "user,tier,style") return bad("the header must be \"user,tier,style\"");
+      has_models = line == "user,tier,style,model";
+      if (!has_models && line != "user,tier,style")
+        return bad("the header must be \"user,tier,style\" or \"user,tier,style,model\"");
       continue;
     }
     if (line.empty()) continue;
+    const std::ptrdiff_t commas = std::count(line.begin(), line.end(), ',');
+    if (commas != (has_models ? 3 : 2))
+      return bad(has_models ? "takes four fields: user,tier,style,model" : "takes three fields: user,tier,style");
     const std::size_t first = line.find(','), second = line.find(',', first + 1);
-    if (first == std::string::npos || second == std::string::npos || line.find(',', second + 1) != std::string::npos)
-      return bad("takes three fields: user,tier,style");
     const std::string user = line.substr(0, first), tier = line.substr(first + 1, second - first - 1);
     if (user.empty()) return bad("user: must not be empty");
     const auto found = std::find_if(tiers.begin(), tiers.end(), [&](const Tier& t) { return t.name == tier; });
     if (found == tiers.end()) return bad("tier: \"" + tier + "\" has no budget; give it with --tier " + tier + "=MS");
     if (!names.insert(user).second) return bad("user: \"" + user + "\" is there twice");
-    if (!style.empty() && std::string_view(line).substr(second + 1) != style) continue;
+    if (!style.empty() && line.substr(second + 1, line.find(',', second + 1) - second - 1) != style) continue;
     users.push_back({user, static_cast<std::size_t>(found - tiers.begin())});
   }
   if (users.empty())

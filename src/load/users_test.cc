@@ -35,8 +35,17 @@ TEST_F(UsersTest, ReadsUsersWithTheirTiersAndPicksAStyle) {
   EXPECT_EQ(ReadUsers(path, tiers_, "none").error().message, path + ": no users of style none");
 }
 
+TEST_F(UsersTest, AModelBehindTheStyleIsTheServersToRead) {
+  const std::string path = Write("user,tier,style,model\nada,basic,scalping,\nbob,premium,swing,mlp\n");
+  EXPECT_EQ(ReadUsers(path, tiers_, "").value().size(), 2u);
+  EXPECT_EQ(ReadUsers(path, tiers_, "scalping").value().at(0).name, "ada");
+  EXPECT_EQ(ReadUsers(path, tiers_, "swing").value().at(0).name, "bob");
+  EXPECT_EQ(ErrorOf("user,tier,style,model\na,basic,x\n"), path_ + ":2: takes four fields: user,tier,style,model");
+  EXPECT_EQ(ErrorOf("user,tier,style\na,basic,x,m\n"), path_ + ":2: takes three fields: user,tier,style");
+}
+
 TEST_F(UsersTest, ErrorsNameTheFileAndTheLine) {
-  EXPECT_EQ(ErrorOf("name,tier\n"), path_ + ":1: the header must be \"user,tier,style\"");
+  EXPECT_EQ(ErrorOf("name,tier\n"), path_ + ":1: the header must be \"user,tier,style\" or \"user,tier,style,model\"");
   EXPECT_EQ(ErrorOf("user,tier,style\na,basic,x\nb,basic\n"), path_ + ":3: takes three fields: user,tier,style");
   EXPECT_EQ(ErrorOf("user,tier,style\n,basic,x\n"), path_ + ":2: user: must not be empty");
   EXPECT_EQ(ErrorOf("user,tier,style\na,gold,x\n"),

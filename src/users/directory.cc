@@ -25,9 +25,18 @@ TokenBucket* UserDirectory::NewBucket(const RateLimit& limit) {
   return limit.rate > 0 ? &buckets_.emplace_back(limit) : nullptr;
 }
 
+ModelPick PickModel(const std::string& own, const StyleModels& of_tier, const StyleModels& of_styles,
+                    const std::string& style) {
+  const auto by_style = of_styles.find(style);
+  if (by_style == of_styles.end()) return {};
+  if (!own.empty()) return {&own, PickedBy::kUser};
+  const auto by_tier = of_tier.find(style);
+  if (by_tier != of_tier.end()) return {&by_tier->second, PickedBy::kTier};
+  return {&by_style->second, PickedBy::kStyle};
+}
+
 Result<UserDirectory> UserDirectory::Make(const std::map<std::string, TierEntry>& tiers,
-                                          const std::map<std::string, std::string>& style_models,
-                                          const std::vector<UserEntry>& users) {
+                                          const StyleModels& style_models, const std::vector<UserEntry>& users) {
   UserDirectory directory;
   if (tiers.empty()) return Fail(Code::kInvalidArgument, "tiers: there must be one at least");
   for (const auto& [name, tier] : tiers) {
@@ -37,12 +46,15 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, TierEntry>
       return Fail(Code::kInvalidArgument, where + "weight: must be above 0");
     PUNCTUAL_TRY(tier.limit.Check(where));
     PUNCTUAL_TRY(tier.user_limit.Check(where + "user_"));
+    for (const auto& [style, model] : tier.models)
+      if (!style_models.contains(style))
+        return Fail(Code::kInvalidArgument,
+                    where + "models." + style + ": style \"" + style + "\" is not declared under [styles]");
     directory.tiers_.push_back({name, tier.budget, tier.weight, directory.NewBucket(tier.limit), 0});
   }
   std::stable_sort(directory.tiers_.begin(), directory.tiers_.end(),
                    [](const Tier& a, const Tier& b) { return a.budget < b.budget; });
   for (std::size_t i = 0; i < directory.tiers_.size(); ++i) directory.tiers_[i].index = i;
-  directory.styles_ = style_models;
   directory.users_.reserve(users.size());
   for (const UserEntry& entry : users) {
     const std::string who = (entry.where.empty() ? "" : entry.where + ": ") + "user " + entry.name;
@@ -55,21 +67,26 @@ Result<UserDirectory> UserDirectory::Make(const std::map<std::string, TierEntry>
                                    [&](const Tier& t) { return t.name == entry.tier; });
     if (tier == directory.tiers_.end())
       return Fail(Code::kInvalidArgument, who + ": tier \"" + entry.tier + "\" is not declared under [tiers]");
-    const auto style = directory.styles_.find(entry.style);
-    if (style == directory.styles_.end())
+    const TierEntry& tier_entry = tiers.at(tier->name);
+    const ModelPick pick = PickModel(entry.model, tier_entry.models, style_models, entry.style);
+    if (pick.model == nullptr)
       return Fail(Code::kInvalidArgument, who + ": style \"" + entry.style + "\" is not declared under [styles]");
-    const auto [user, is_new] = directory.users_.emplace(entry.name, User{&*tier, &style->second});
+    const std::string* model = &*directory.models_.insert(*pick.model).first;
+    const auto [user, is_new] = directory.users_.emplace(entry.name, User{&*tier, model});
     if (!is_new) return Fail(Code::kInvalidArgument, who + ": stands there twice");
-    user->second.bucket = directory.NewBucket(tiers.at(tier->name).user_limit);
+    user->second.bucket = directory.NewBucket(tier_entry.user_limit);
   }
   return directory;
 }
 
 Result<User> UserDirectory::Find(std::string_view name) const {
   const auto found = users_.find(name);
-  if (found == users_.end())
-    return Fail(Code::kNotFound, "user: \"" + std::string(CutText(name, 64)) + "\" is not known; add it under [users]");
+  if (found == users_.end()) return UnknownUser(name);
   return found->second;
+}
+
+Error UnknownUser(std::string_view name) {
+  return Fail(Code::kNotFound, "user: \"" + std::string(CutText(name, 64)) + "\" is not known; add it under [users]");
 }
 
 Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
@@ -77,6 +94,7 @@ Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
   if (!file)
     return Fail(Code::kNotFound, path + ": cannot be opened; users.file must name a CSV file that can be read");
   std::vector<UserEntry> users;
+  bool has_models = false;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
@@ -84,14 +102,18 @@ Result<std::vector<UserEntry>> ReadUsersFile(const std::string& path) {
       return Fail(Code::kInvalidArgument, path + ":" + std::to_string(number) + ": " + what);
     };
     if (number == 1) {
-      if (line != "user,tier,style") return refuse("the first line must be \"user,tier,style\"");
+      has_models = line == "user,tier,style,model";
+      if (!has_models && line != "user,tier,style")
+        return refuse("the first line must be \"user,tier,style\" or \"user,tier,style,model\"");
       continue;
     }
     if (line.empty()) continue;
-    const std::size_t first = line.find(','), second = line.find(',', first == std::string::npos ? first : first + 1);
-    if (second == std::string::npos || line.find(',', second + 1) != std::string::npos)
-      return refuse("must have 3 columns: user, tier, style");
-    users.push_back({line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1),
+    std::vector<std::string_view> columns = SplitAtCommas(line);
+    if (columns.size() != (has_models ? 4u : 3u))
+      return refuse(has_models ? "must have 4 columns: user, tier, style, model (empty: none of its own)"
+                               : "must have 3 columns: user, tier, style");
+    columns.resize(4);
+    users.push_back({std::string(columns[0]), std::string(columns[1]), std::string(columns[2]), std::string(columns[3]),
                      path + ":" + std::to_string(number)});
   }
   return users;

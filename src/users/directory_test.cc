@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
 const std::map<std::string, TierEntry> kTiers = {{"premium", {milliseconds(15)}}, {"basic", {milliseconds(50)}}};
-const std::map<std::string, std::string> kStyles = {{"scalping", "mlp"}, {"swing", "deeplob"}};
+const StyleModels kStyles = {{"scalping", "mlp"}, {"swing", "deeplob"}};
 
 TEST(UserDirectoryTest, GivesTierAndModelOfAUser) {
   auto directory =
@@ -27,6 +27,43 @@ TEST(UserDirectoryTest, GivesTierAndModelOfAUser) {
   EXPECT_EQ(*moved.Find("u1").value().model, "deeplob");
   EXPECT_EQ(moved.Find("u2").value().tier->name, "basic");
   EXPECT_EQ(moved.tiers()[0].name, "premium");
+}
+
+TEST(UserDirectoryTest, AUsersOwnModelBeatsItsTiersWhichBeatsItsStyles) {
+  auto tiers = kTiers;
+  tiers.at("basic").models = {{"swing", "small"}};
+  auto directory = UserDirectory::Make(tiers, kStyles,
+                                       {{"own", "basic", "swing", "mine"},
+                                        {"tier", "basic", "swing"},
+                                        {"style", "basic", "scalping"},
+                                        {"other", "premium", "swing"}})
+                       .value();
+  const UserDirectory moved = std::move(directory);
+  const auto model = [&](const char* user) { return *moved.Find(user).value().model; };
+  EXPECT_EQ(model("own"), "mine");
+  EXPECT_EQ(model("tier"), "small");
+  EXPECT_EQ(model("style"), "mlp");
+  EXPECT_EQ(model("other"), "deeplob");
+}
+
+TEST(UserDirectoryTest, APickSaysWhoMadeIt) {
+  const StyleModels of_tier = {{"swing", "small"}};
+  const auto by = [&](const std::string& own, const std::string& style) {
+    return PickModel(own, of_tier, kStyles, style).by;
+  };
+  EXPECT_EQ(by("mine", "swing"), PickedBy::kUser);
+  EXPECT_EQ(by("", "swing"), PickedBy::kTier);
+  EXPECT_EQ(by("", "scalping"), PickedBy::kStyle);
+  EXPECT_EQ(PickModel("mine", of_tier, kStyles, "zen").model, nullptr);
+}
+
+TEST(UserDirectoryTest, AStyleMustBeDeclaredWhoeverNamesIt) {
+  auto tiers = kTiers;
+  tiers.at("basic").models = {{"zen", "small"}};
+  EXPECT_EQ(UserDirectory::Make(tiers, kStyles, {}).error().message,
+            "tiers.basic.models.zen: style \"zen\" is not declared under [styles]");
+  EXPECT_THAT(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "zen", "mine"}}).error().message,
+              HasSubstr("user u: style \"zen\""));
 }
 
 TEST(UserDirectoryTest, AnUnknownUserIsNotFoundAndNamed) {
@@ -100,7 +137,7 @@ TEST(UserDirectoryTest, WithoutLimitsNothingIsCounted) {
 }
 
 TEST(UserDirectoryTest, WhatIsMissingIsSaidToBe) {
-  EXPECT_EQ(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "", "x.toml:5"}}).error().message,
+  EXPECT_EQ(UserDirectory::Make(kTiers, kStyles, {{"u", "basic", "", "", "x.toml:5"}}).error().message,
             "x.toml:5: user u: style: is missing; name one that is declared under [styles]");
   EXPECT_EQ(UserDirectory::Make(kTiers, kStyles, {{"u", "", "swing"}}).error().message,
             "user u: tier: is missing; name one that is declared under [tiers]");
@@ -124,6 +161,18 @@ TEST_F(UsersFileTest, ReadsALinePerUser) {
   EXPECT_EQ(users[1].name, "u2");
   EXPECT_THAT(UserDirectory::Make(kTiers, {}, users).error().message,
               HasSubstr(path_ + ":2: user u1: style \"swing\""));
+}
+
+TEST_F(UsersFileTest, AFourthColumnIsTheUsersOwnModel) {
+  const auto users = Read("user,tier,style,model\nu1,premium,swing,mine\r\nu2,basic,scalping,\n").value();
+  ASSERT_EQ(users.size(), 2u);
+  EXPECT_EQ(users[0].model, "mine");
+  EXPECT_EQ(users[0].style, "swing");
+  EXPECT_EQ(users[1].model, "");
+  EXPECT_THAT(Read("user,tier,style,model\nu1,premium,swing\n").error().message, HasSubstr(":2: must have 4 columns"));
+  EXPECT_THAT(Read("user,tier,style,model\na,b,c,d,e\n").error().message, HasSubstr(":2: must have 4 columns"));
+  EXPECT_THAT(Read("user,tier,style\na,b,c,\n").error().message, HasSubstr(":2: must have 3 columns"));
+  EXPECT_THAT(Read("user,tier,style,style\n").error().message, HasSubstr(":1: the first line must be"));
 }
 
 TEST_F(UsersFileTest, ABadLineIsNamedByNumber) {
