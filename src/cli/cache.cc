@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cli/ask_server.h"
 #include "cli/commands.h"
 #include "load/http_client.h"
 #include "load/text_table.h"
@@ -20,7 +21,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr Duration kReplyTimeout = std::chrono::seconds(10), kPurgeTimeout = std::chrono::seconds(10);
+constexpr Duration kPurgeTimeout = std::chrono::seconds(10);
 constexpr Duration kPoll = std::chrono::milliseconds(100);
 
 struct Flags {
@@ -29,22 +30,6 @@ struct Flags {
   bool all = false;
   bool json = false;
 };
-
-// The server's answer, or what it refused and why.
-Result<json::value> Ask(load::HttpClient& client, const char* method, const char* path, const std::string& body) {
-  client.Add(method, path, "application/json", body);
-  PUNCTUAL_ASSIGN(const auto replies, client.Exchange(kReplyTimeout));
-  boost::system::error_code error;
-  json::value answer = json::parse(replies.at(0).body, error);
-  if (error || !answer.is_object())
-    return Fail(Code::kInternal, std::string(path) + ": the server did not answer JSON; is it Punctual?");
-  if (replies[0].status == 200) return answer;
-  std::string why = "HTTP " + std::to_string(replies[0].status);
-  if (const json::value* refused = answer.as_object().if_contains("error"); refused != nullptr && refused->is_object())
-    if (const json::value* text = refused->as_object().if_contains("message"); text != nullptr && text->is_string())
-      why = text->as_string();
-  return Fail(Code::kFailedPrecondition, why);
-}
 
 // "1 record", "2 records".
 std::string Count(std::uint64_t number, const std::string& one, const std::string& many) {
@@ -126,7 +111,7 @@ void PrintNodes(const json::value& redis) {
 Result<void> Stats(const Flags& flags) {
   PUNCTUAL_ASSIGN(load::Address address, load::ParseAddress(flags.to));
   load::HttpClient client(std::move(address));
-  PUNCTUAL_ASSIGN(const json::value stats, Ask(client, "GET", "/v1/cache", ""));
+  PUNCTUAL_ASSIGN(const json::value stats, AskServer(client, "GET", "/v1/cache", ""));
   if (flags.json) {
     std::printf("%s\n", json::serialize(stats).c_str());
     return {};
@@ -185,10 +170,10 @@ Result<void> Purge(const Flags& flags) {
   if (!flags.model.empty()) wanted["model"] = flags.model;
   if (!flags.symbol.empty()) wanted["symbol"] = flags.symbol;
   if (flags.all) wanted["all"] = true;
-  PUNCTUAL_ASSIGN(const json::value begun, Ask(client, "POST", "/v1/cache/purge", json::serialize(wanted)));
+  PUNCTUAL_ASSIGN(const json::value begun, AskServer(client, "POST", "/v1/cache/purge", json::serialize(wanted)));
   const auto id = begun.at("id").to_number<std::uint64_t>();
   for (const TimePoint until = Clock::Real().Now() + kPurgeTimeout;;) {
-    PUNCTUAL_ASSIGN(const json::value stats, Ask(client, "GET", "/v1/cache", ""));
+    PUNCTUAL_ASSIGN(const json::value stats, AskServer(client, "GET", "/v1/cache", ""));
     const json::object* purge = FindPurge(stats, id);
     if (purge == nullptr)
       return Fail(Code::kUnavailable, "the server knows no more of this purge: it was started anew; purge again");

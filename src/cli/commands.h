@@ -17,5 +17,6 @@ void AddSimulateCommand(CLI::App& app, int& exit_code);
 void AddReplayCommand(CLI::App& app, int& exit_code);
 void AddModelsCommand(CLI::App& app, int& exit_code);
 void AddCacheCommand(CLI::App& app, int& exit_code);
+void AddOptimizeCommand(CLI::App& app, int& exit_code);
 
 }  // namespace punctual

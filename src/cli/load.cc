@@ -164,7 +164,7 @@ void AddContentOptions(CLI::App& command, Flags& flags) {
   command.add_option("--users", flags.user_count, "users u1 to uN, tiers in turn")
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000'000));
-  command.add_option("--users-file", flags.users_file, "users of a CSV file: user,tier,style");
+  command.add_option("--users-file", flags.users_file, "users of a CSV file: user,tier,style or user,tier,style,model");
   command.add_option("--style", flags.style, "only the file's users of this style")->needs("--users-file");
   command.add_option("--tier", flags.tiers,
                      "NAME=MS: a tier's budget, may be repeated (premium=15, standard=25, basic=50)");
@@ -179,7 +179,7 @@ void AddContentOptions(CLI::App& command, Flags& flags) {
       "what a request carries: the symbol's name, books, or tensors");
   command.add_option("--tick-hz", options.tick_hz, "how often a symbol's books or tensors change")
       ->capture_default_str();
-  command.add_option("--model", options.model, "model that is asked; default: the user's style picks it");
+  command.add_option("--model", options.model, "model that is asked; default: the user's");
   command.add_option("--input", options.input, "tensors: the input's name")->capture_default_str();
   command.add_option("--features", flags.features, "tensors: numbers in one, as shape 1,N");
   command.add_option("--shape", options.shape, "tensors: shape, for instance 1,100,40")

@@ -23,6 +23,7 @@ int RunProgram(int argc, char** argv) {
   AddReplayCommand(app, exit_code);
   AddModelsCommand(app, exit_code);
   AddCacheCommand(app, exit_code);
+  AddOptimizeCommand(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,8 +1,6 @@
 // punctual replay: recorded order books to a server, at the pace they came in.
 #include <CLI/CLI.hpp>
-#include <cctype>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -71,21 +69,13 @@ class Recordings {
   std::vector<File> files_;
 };
 
-// "data/spot_btcusdt.csv.gz" is SPOT_BTCUSDT.
-std::string SymbolOf(const std::string& path) {
-  std::string name = std::filesystem::path(path).filename().string();
-  name = name.substr(0, name.find('.'));
-  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return name;
-}
-
 Result<load::FeedOptions> Understand(const Flags& flags) {
   load::FeedOptions feed = flags.feed;
   PUNCTUAL_TRY(load::ParseAddress(feed.to));
   feed.duration = Duration(static_cast<std::int64_t>(flags.duration_s * 1e9));
   feed.symbols = flags.symbols;
   if (feed.symbols.empty())
-    for (const std::string& file : flags.files) feed.symbols.push_back(SymbolOf(file));
+    for (const std::string& file : flags.files) feed.symbols.push_back(BookCsvSymbol(file));
   if (feed.symbols.size() != flags.files.size())
     return Fail(Code::kInvalidArgument, "--symbol: give one for each file, in their order, or none");
   return feed;

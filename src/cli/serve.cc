@@ -22,6 +22,7 @@
 #include "cli/server_log.h"
 #include "engine/cache_check.h"
 #include "punctual/engine.h"
+#include "request_log/request_log.h"
 #include "server/http/http_server.h"
 #include "telemetry/registry.h"
 
@@ -63,9 +64,9 @@ int LogModels(const Engine& engine) {
   const CacheStats cache = engine.Stats().cache;
   for (const ModelStatus& model : engine.Models()) {
     if (!model.version.empty())
-      spdlog::info("model {} version {}: {} on {} ({}{}), {:.3f} ms at p95{}", model.name, model.version, model.variant,
+      spdlog::info("model {} version {}: {} on {} ({}{}), {:.1f} us at p95{}", model.name, model.version, model.variant,
                    model.device, model.backend, model.backend_reason.empty() ? "" : "; " + model.backend_reason,
-                   Milliseconds(model.expected), model.runs_inline ? ", runs on the caller's thread" : "");
+                   Microseconds(model.expected), model.runs_inline ? ", runs on the caller's thread" : "");
     if (!model.version.empty()) LogCacheUse(model, cache);
     if (!model.student_error.empty()) spdlog::error("model {} has no student: {}", model.name, model.student_error);
     if (!model.error.empty()) spdlog::error("model {} was refused: {}", model.name, model.error);
@@ -74,16 +75,26 @@ int LogModels(const Engine& engine) {
   return refused;
 }
 
-// Says which styles pick a model that the repository does not have (it may come later); gives how many do.
-int LogStyles(const std::map<std::string, std::string>& styles, const Engine& engine) {
+// Says which styles, tiers and users pick a model that the repository does not have (it may come later); gives how many
+// do. Users of one such model share a line.
+int LogPicks(const EngineOptions& options, const Engine& engine) {
   int missing = 0;
   const std::vector<ModelStatus> models = engine.Models();
-  for (const auto& style : styles)
-    if (std::none_of(models.begin(), models.end(), [&](const ModelStatus& m) { return m.name == style.second; })) {
-      ++missing;
-      spdlog::error("styles.{}: model {} is not in the repository; its users' requests are NOT_FOUND until it is",
-                    style.first, style.second);
-    }
+  const auto check = [&](const std::string& who, const std::string& model) {
+    if (std::any_of(models.begin(), models.end(), [&](const ModelStatus& m) { return m.name == model; })) return;
+    ++missing;
+    spdlog::error("{}: model {} is not in the repository; requests for it are NOT_FOUND until it is", who, model);
+  };
+  for (const auto& [style, model] : options.styles) check("styles." + style, model);
+  for (const auto& [name, tier] : options.tiers)
+    for (const auto& [style, model] : tier.models) check("tiers." + name + ".models." + style, model);
+  std::map<std::string, std::vector<const UserOptions*>> own;  // model -> its users
+  for (const UserOptions& user : options.users)
+    if (!user.model.empty()) own[user.model].push_back(&user);
+  for (const auto& [model, users] : own)
+    check(users[0]->where + ": user " + users[0]->name +
+              (users.size() == 1 ? "" : " and " + std::to_string(users.size() - 1) + " more"),
+          model);
   return missing;
 }
 
@@ -138,13 +149,17 @@ void AllowOpenFiles(int connections) {
 }
 
 Result<int> Serve(const Flags& flags) {
-  std::signal(SIGHUP, SIG_IGN);  // while the models are loaded for the first time there is nothing to reload
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write that fails, and no end
+  std::signal(SIGHUP, SIG_IGN);   // while the models are loaded for the first time there is nothing to reload
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
   const ServerLog log;
   CacheCheck cache_check;
   if (flags.check) {
     PUNCTUAL_ASSIGN(cache_check, CheckCache(engine_options));
+    // Neither made nor taken from a server that runs.
+    if (engine_options.request_log) PUNCTUAL_TRY(RequestLog::Check(*engine_options.request_log));
+    engine_options.request_log.reset();
   }
   for (const std::string& note : cache_check.notes) spdlog::info("{}", note);
   for (const std::string& fault : cache_check.faults) spdlog::error("{}", fault);
@@ -161,13 +176,17 @@ Result<int> Serve(const Flags& flags) {
   engine.metrics().AddCounter("punctual_log_lines_dropped_total", "Lines of the log that nobody took", {},
                               [&log] { return static_cast<double>(log.dropped()); });
   LogCache(engine_options, engine);
+  if (const auto kept = engine.Stats().request_log)
+    spdlog::info("request log: {}: {:.3g} % of the questions, {} MB of each model at most", kept->directory,
+                 100 * kept->share, engine_options.request_log->bytes >> 20);
   const int refused = LogModels(engine);
-  const int missing = LogStyles(engine_options.styles, engine);
+  const int missing = LogPicks(engine_options, engine);
   if (flags.check) {
     if (engine.Models().empty()) return Fail(Code::kUnavailable, flags.config + ": is right, but there are no models");
     if (refused > 0) return Fail(Code::kUnavailable, flags.config + ": is right, but not every model could be loaded");
     if (missing > 0)
-      return Fail(Code::kUnavailable, flags.config + ": a style picks a model that is not in the repository");
+      return Fail(Code::kUnavailable,
+                  flags.config + ": a style, a tier or a user picks a model that is not in the repository");
     if (!cache_check.faults.empty() || (engine_options.disk_cache && !engine.Stats().cache.disk))
       return Fail(
           Code::kUnavailable,

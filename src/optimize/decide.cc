@@ -1,0 +1,255 @@
+#include "optimize/decide.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/config_file.h"
+#include "optimize/calibration_error.h"
+#include "optimize/printed_number.h"
+
+namespace punctual::optimize {
+
+namespace {
+
+// A variant must be quicker by so much to be worth another file; where the machine had other work, by so much, and a
+// student, which is worth less, by so much.
+constexpr double kQuicker = 0.95, kQuickerBusy = 0.8, kQuickerStudent = 0.5;
+constexpr double kBusy = 1.5;  // load; 1 is this program's own
+// Fewer disagreements than this say little of how many there will be (block_bootstrap.h).
+constexpr double kFewErrors = 10;
+
+// "premium (15 ms)"; of a tier without a name "15 ms".
+std::string TextOf(const Tier& tier) {
+  const std::string budget = NumberText(tier.budget_ms) + " ms";
+  return tier.name.empty() ? budget : tier.name + " (" + budget + ")";
+}
+
+// "a, b and c".
+std::string Enumerated(const std::vector<std::string>& texts) {
+  std::string text;
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == texts.size() ? " and " : ", ") + texts[i];
+  return text;
+}
+
+class Decision {
+ public:
+  Decision(const Subject& subject, Optimization& found) : subject_(subject), found_(found) {}
+
+  std::string Run() {
+    const std::string& own = subject_.folder.manifest.variant;
+    found_.int8_standing = StandingOf("int8");
+    found_.bf16_standing = StandingOf("bf16");
+    found_.student_standing = StandingOf("student");
+    found_.student_standing.quicker =
+        found_.student.time.typical_us <= kQuickerStudent * found_.student.of_model.typical_us;
+    found_.serves = own;
+    if (MayServe("int8", found_.int8_standing)) found_.serves = "int8";
+    if (MayServe("bf16", found_.bf16_standing) && QuickestUs("bf16") < QuickestUs(found_.serves))
+      found_.serves = "bf16";
+    if (found_.student_standing.passed) found_.student_name = found_.model + "-student";
+    MakeManifest();
+    found_.choices = ChooseForTiers(found_.tiers, found_.runs, found_.student_name);
+    found_.verdict = Verdict(own);
+    return std::move(manifest_);
+  }
+
+ private:
+  // The least median of a variant's backends, warm, as a server chooses them. Infinite: none can run it.
+  double QuickestUs(const std::string& variant) const {
+    double quickest = std::numeric_limits<double>::infinity();
+    for (const VariantRun& run : found_.runs)
+      if (run.variant == variant && run.counts()) quickest = std::min(quickest, run.latency.warm.p50_us);
+    return quickest;
+  }
+
+  Standing StandingOf(const std::string& variant) const {
+    const double enough = found_.machine.load > kBusy ? kQuickerBusy : kQuicker;
+    return {HasPassed(found_.runs, variant),
+            QuickestUs(variant) < enough * QuickestUs(subject_.folder.manifest.variant)};
+  }
+
+  // Passed, quicker, and the manifest may say so.
+  bool MayServe(const std::string& variant, const Standing& standing) const {
+    const auto manifest = ParseManifest(WithVariant(subject_.folder.manifest_text, variant), "model.toml");
+    return standing.passed && standing.quicker && manifest.has_value() && manifest->variant == variant;
+  }
+
+  // The model's own, with what changes. One that has a student or a ladder of its own keeps them.
+  void MakeManifest() {
+    const ModelFolder& folder = subject_.folder;
+    manifest_ = found_.serves == folder.manifest.variant ? folder.manifest_text
+                                                         : WithVariant(folder.manifest_text, found_.serves);
+    if (found_.student_name.empty() || !found_.student_standing.quicker) return;
+    student_is_named_ = folder.manifest.student == found_.student_name;
+    if (student_is_named_) return;
+    const std::string named = WithStudent(manifest_, found_.student_name);
+    const auto parsed = ParseManifest(named, "model.toml");
+    student_is_named_ = folder.manifest.student.empty() && parsed.has_value() && parsed->student == found_.student_name;
+    if (student_is_named_)
+      manifest_ = named;
+    else
+      found_.notes.push_back("The manifest " +
+                             (folder.manifest.student.empty()
+                                  ? std::string("has a ladder without a student")
+                                  : "names the student \"" + folder.manifest.student + "\" already") +
+                             ": it stays as it is; to use the new one, write student = \"" + found_.student_name +
+                             "\" into it, and \"student\" into its ladder if it has one.");
+  }
+
+  std::string Verdict(const std::string& own) const {
+    std::string text = found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
+                                                   : "There is no int8 file: " + found_.int8.failure + ".";
+    if (std::isfinite(QuickestUs("bf16"))) text += " " + VariantVerdict("bf16", own, found_.bf16_standing);
+    if (found_.serves == own) text += " The model is served in " + own + " as before.";
+    return text + " " + StudentVerdict() + TiersVerdict(own);
+  }
+
+  // A sentence for each choice, of the tiers that share it.
+  std::string TiersVerdict(const std::string& own) const {
+    std::string text;
+    for (std::size_t begin = 0; begin < found_.choices.size();) {
+      std::vector<std::string> tiers;
+      const std::optional<std::size_t> run = found_.choices[begin].run;
+      for (; begin < found_.choices.size() && found_.choices[begin].run == run; ++begin)
+        tiers.push_back(TextOf(found_.choices[begin].tier));
+      text += " " + TiersSentence(own, run, Enumerated(tiers));
+    }
+    return text;
+  }
+
+  std::string TiersSentence(const std::string& own, std::optional<std::size_t> chosen, const std::string& tiers) const {
+    if (!chosen) return "Nothing that passed fits " + tiers + " with room.";
+    const VariantRun& run = found_.runs[*chosen];
+    if (run.variant == own) return "The model itself fits " + tiers + " with room, by " + run.backend + ".";
+    if (run.variant == "student")
+      return "Only the student fits " + tiers + " with room: the table of tiers has the TOML that gives it to them.";
+    return "The most faithful that fits " + tiers + " with room is " + run.variant + " by " + run.backend + ".";
+  }
+
+  std::string VariantVerdict(const std::string& variant, const std::string& own, const Standing& standing) const {
+    if (!standing.passed) return variant + " did not pass the gate (" + WhyNot(variant) + ").";
+    const double times = QuickestUs(own) / QuickestUs(variant);
+    if (times < kQuicker)
+      return variant + " passed the gate but takes " + Printed(1 / times, "%.1f") + " times as long here.";
+    if (!standing.quicker) return variant + " passed the gate but is no quicker here.";
+    return variant + " passed the gate and is " + Printed(times, "%.1f") + " times as quick" +
+           (found_.serves == variant ? ": it is what is served." : ".");
+  }
+
+  // What the first backend by which it failed says.
+  std::string WhyNot(const std::string& variant) const {
+    for (const VariantRun& run : found_.runs)
+      if (run.variant == variant && run.counts() && !run.passed) return "by " + run.backend + ": " + run.gate;
+    return "no backend can run it";
+  }
+
+  std::string StudentVerdict() const {
+    const StudentSearch& student = found_.student;
+    if (!student.failure.empty()) return "There is no student: " + student.failure + ".";
+    const std::string what = "The student (" + student.description + ") ";
+    if (!found_.student_standing.passed)
+      return what + "did not pass the gate (" + WhyNot("student") + "): it is left out.";
+    const std::string times = "an answer takes " + Printed(student.time.typical_us, "%.2g") + " µs instead of " +
+                              Printed(student.of_model.typical_us, "%.2g") +
+                              (subject_.plan ? ", features included" : "");
+    if (!found_.student_standing.quicker)
+      return what + "passed the gate but is not worth it: " + times +
+             ". It lies beside the model, which does not name it.";
+    return what + "passed the gate" +
+           (student_is_named_ ? ": it stands in where time is short, as " + found_.student_name
+                              : " and lies beside the model, which does not name it") +
+           "; " + times + ".";
+  }
+
+  const Subject& subject_;
+  Optimization& found_;
+  std::string manifest_;
+  bool student_is_named_ = false;  // in it
+};
+
+class Notes {
+ public:
+  Notes(const Subject& subject, Optimization& found) : subject_(subject), found_(found) {}
+
+  void Run(const Answers& held_out) {
+    if (held_out.width > 1) {
+      const std::size_t first = LargestOf(held_out[0]);
+      bool one = true;
+      for (std::size_t i = 1; i < held_out.count() && one; ++i) one = LargestOf(held_out[i]) == first;
+      if (one)
+        found_.notes.push_back("The model gave the same class (" +
+                               (first < found_.classes.size() ? found_.classes[first] : std::to_string(first)) +
+                               ") to all held-out samples: that a variant agrees says little.");
+    }
+    NoteLayersInFloat();
+    NoteFewErrors();
+    if (subject_.outputs.size() > 1)
+      found_.notes.push_back("Only the output \"" + found_.output + "\" was judged, the first of " +
+                             std::to_string(subject_.outputs.size()) + ".");
+    if (!subject_.plan)
+      found_.notes.push_back(
+          "Nobody says how many samples share what they saw: neighbours may lie on both sides of a "
+          "border between the parts, and figures may be too good.");
+    if (found_.machine.load > kBusy)
+      found_.notes.push_back("The machine had other work (load " + Printed(found_.machine.load, "%.1f") + " on " +
+                             std::to_string(found_.machine.cores) +
+                             " cores): latencies are too long, also in how they "
+                             "compare.");
+    if (found_.int8.failure.empty() && !found_.int8.trials[found_.int8.method].passed)
+      found_.notes.push_back(
+          "No set of layers in float was as faithful as it should be: the int8 file is the best of "
+          "what was tried.");
+  }
+
+ private:
+  void NoteLayersInFloat() {
+    std::size_t layers = 0, weights = 0, all = 0;
+    for (const LayerReport& layer : found_.int8.layers) {
+      all += layer.weights;
+      if (layer.reason.empty()) continue;
+      ++layers;
+      weights += layer.weights;
+    }
+    if (layers == 0) return;
+    found_.notes.push_back(
+        "Of the int8 file's " + std::to_string(found_.int8.layers.size()) + " layers " + std::to_string(layers) +
+        ", with " +
+        Printed(100 * static_cast<double>(weights) / std::max<double>(1, static_cast<double>(all)), "%.0f") +
+        " % of the weights, stay in float to be as faithful as --max-accuracy-drop asks.");
+  }
+
+  void NoteFewErrors() {
+    for (const VariantRun& run : found_.runs) {
+      if (run.variant != "int8" || !run.fidelity || !run.fidelity->classes) continue;
+      const Agreement& agreement = run.fidelity->classes->agreement;
+      const double errors = std::round((1 - agreement.share->value) * static_cast<double>(agreement.samples));
+      if (errors >= kFewErrors) continue;
+      const double upper = 3 / static_cast<double>(agreement.samples);
+      found_.notes.push_back(
+          "int8 by " + run.backend + " gave another class to " + Printed(errors, "%.0f") + " of " +
+          std::to_string(agreement.samples) + " held-out samples: too few for a trustworthy interval" +
+          (errors == 0
+               ? " (were they independent, the true share could still be " + Printed(100 * upper, "%.3f") + " %)"
+               : "") +
+          ".");
+    }
+  }
+
+  const Subject& subject_;
+  Optimization& found_;
+};
+
+}  // namespace
+
+std::string Decide(const Subject& subject, Optimization& found) { return Decision(subject, found).Run(); }
+
+void AddNotes(const Subject& subject, const Answers& held_out, Optimization& found) {
+  Notes(subject, found).Run(held_out);
+}
+
+}  // namespace punctual::optimize

@@ -1,0 +1,49 @@
+#include "optimize/model_folder.h"
+
+#include <gtest/gtest.h>
+
+#include "model/signals.h"
+
+namespace punctual::optimize {
+namespace {
+
+TEST(WithVariantTest, OnlyTheValueOfTheKeyChanges) {
+  EXPECT_EQ(WithVariant("# mine\n  variant  =  'fp32'  # why\nbackend = \"auto\"\n", "int8"),
+            "# mine\n  variant  =  \"int8\"  # why\nbackend = \"auto\"\n");
+  EXPECT_EQ(WithVariant("\"variant\" = \"bf16\"", "int8"), "\"variant\" = \"int8\"");
+}
+
+TEST(WithVariantTest, AManifestWithoutTheKeyGetsItBeforeAnyTable) {
+  EXPECT_EQ(WithVariant("[features]\nvariant = \"x\"\n", "int8"), "variant = \"int8\"\n[features]\nvariant = \"x\"\n");
+  EXPECT_EQ(WithVariant("", "int8"), "variant = \"int8\"\n");
+}
+
+TEST(WithVariantTest, WordsThatBeginOrSoundAlikeAreNotTheKey) {
+  EXPECT_EQ(WithVariant("# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n", "int8"),
+            "variant = \"int8\"\n# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n");
+}
+
+Samples Three() {
+  Samples samples;
+  samples.time_ns = {1'700'000'000'000'000'000, 1'700'000'000'000'000'001, 5};
+  samples.symbol = {0, 0, 1};
+  samples.symbols = {"BTC", "OLD"};
+  return samples;
+}
+
+TEST(SignalsOfTest, AreTheMeansOfASymbolAtTheTimeOfItsLastSample) {
+  const std::vector<TensorSpec> outputs = {{"p", DType::kFloat32, {1, 2}}};
+  const std::string text = SignalsOf(Three(), {0, 1}, outputs, {Answers{2, {0.25f, 0.75f, 0.75f, 0.25f}}});
+  EXPECT_EQ(text, "symbol,computed_at_ns,p_0,p_1\nBTC,1700000000000000001,0.5,0.5\n");
+  const auto signals = ParseSignals(text, "signals.csv", outputs);
+  ASSERT_TRUE(signals.has_value()) << signals.error().message;
+  EXPECT_EQ(signals->at("BTC").computed_at_ns, 1'700'000'000'000'000'001);
+}
+
+TEST(SignalsOfTest, ASymbolWhoseTimesAreNoneIsLeftOut) {
+  const std::vector<TensorSpec> outputs = {{"p", DType::kFloat32, {1, 1}}};
+  EXPECT_EQ(SignalsOf(Three(), {2}, outputs, {Answers{1, {1.0f}}}), "");
+}
+
+}  // namespace
+}  // namespace punctual::optimize

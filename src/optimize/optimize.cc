@@ -1,0 +1,417 @@
+#include "optimize/optimize.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/config_file.h"
+#include "model/served_model.h"
+#include "model/student.h"
+#include "optimize/decide.h"
+#include "optimize/judge_variants.h"
+#include "optimize/profile.h"
+#include "optimize/report.h"
+#include "optimize/run_model.h"
+#include "optimize/split.h"
+#include "optimize/subject.h"
+#include "optimize/work_folder.h"
+
+namespace punctual::optimize {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// ServedModel::kQuick, in microseconds.
+constexpr double kMostStudentUs = 1000;
+
+Result<void> CheckOptions(const OptimizeOptions& options) {
+  if (options.tiers.empty()) return Fail(Code::kInvalidArgument, "--budget-ms: there must be one at least, such as 15");
+  for (const Tier& tier : options.tiers)
+    if (!(tier.budget_ms > 0) || !std::isfinite(tier.budget_ms))
+      return Fail(Code::kInvalidArgument, "--budget-ms: " + NumberText(tier.budget_ms) +
+                                              ": must be a number of milliseconds above 0, such as 15");
+  PUNCTUAL_TRY(CheckLimit("--max-accuracy-drop", options.max_accuracy_drop));
+  PUNCTUAL_TRY(CheckLimit("--max-student-accuracy-drop", options.max_student_accuracy_drop));
+  if (!(options.student_budget_us >= 0) || options.student_budget_us > kMostStudentUs)
+    return Fail(Code::kInvalidArgument,
+                "--student-budget-us: must be from 0 (no student) to 1000, what a server allows");
+  return {};
+}
+
+// Nothing is written into the model's folder. `out`: as OutOf gives it.
+Result<void> CheckOut(const std::string& out, const std::string& model) {
+  std::error_code error;
+  const fs::path inner(out), outer = fs::canonical(model, error);
+  if (error) return {};  // there is no such model: OpenSubject says so
+  const auto [end, ignored] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  if (end == outer.end())
+    return Fail(Code::kInvalidArgument, "--out: " + out + ": lies in the model's own folder, which is left as it is");
+  return {};
+}
+
+std::string BytesOf(const Answers& answers) {
+  const std::uint64_t width = answers.width;
+  std::string bytes(sizeof width + answers.values.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), &width, sizeof width);
+  std::memcpy(bytes.data() + sizeof width, answers.values.data(), answers.values.size() * sizeof(float));
+  return bytes;
+}
+
+// None: they are not the answers to so many samples.
+std::optional<Answers> AnswersOf(const std::string& bytes, std::size_t count) {
+  std::uint64_t width = 0;
+  if (bytes.size() < sizeof width) return std::nullopt;
+  std::memcpy(&width, bytes.data(), sizeof width);
+  Answers answers{.width = static_cast<std::size_t>(width)};
+  answers.values.resize((bytes.size() - sizeof width) / sizeof(float));
+  std::memcpy(answers.values.data(), bytes.data() + sizeof width, answers.values.size() * sizeof(float));
+  if (width == 0 || answers.values.size() % width != 0 || answers.count() != count) return std::nullopt;
+  return answers;
+}
+
+class Pipeline {
+ public:
+  explicit Pipeline(const OptimizeOptions& options) : options_(options) {}
+
+  Result<Optimization> Run() {
+    PUNCTUAL_TRY(Read());
+    PUNCTUAL_ASSIGN(WorkFolder work, WorkFolder::Open(found_.out, found_.run));
+    const Result<void> made = Make(work);
+    if (made.has_value()) return std::move(found_);
+    // What the next run would meet again is not worth going on from; else what was finished is.
+    const Code code = made.error().code;
+    if (code != Code::kResourceExhausted && code != Code::kInternal) work.Remove();
+    return made.error();
+  }
+
+ private:
+  void Say(const std::string& stage, std::size_t done, std::size_t of) const {
+    if (options_.progress) options_.progress(stage, done, of);
+  }
+  auto Sayer(const std::string& stage) const {
+    return [this, stage](std::size_t done, std::size_t of) { Say(stage, done, of); };
+  }
+  auto Forward() const {
+    return [this](const std::string& what, std::size_t done, std::size_t of) { Say(what, done, of); };
+  }
+
+  // All that comes from outside, before anything is written.
+  Result<void> Read() {
+    PUNCTUAL_TRY(CheckOptions(options_));
+    found_.out = OutOf(options_);
+    PUNCTUAL_TRY(CheckOut(found_.out, options_.model));
+    Say("model", 0, 0);
+    PUNCTUAL_ASSIGN(subject_, OpenSubject(options_.model));
+    PUNCTUAL_ASSIGN(samples_, ReadData(*subject_, options_.data, Sayer("books")));
+    // Where tensors are of a model that also takes books, their neighbours share as much.
+    found_.gap = subject_->plan ? subject_->plan->history() : 1;
+    PUNCTUAL_ASSIGN(parts_, SplitByTime(samples_, {.gap = found_.gap}));
+    PUNCTUAL_TRY(CheckOutput());
+    PUNCTUAL_ASSIGN(files_, DigestOfFiles(options_.data));
+    Describe();
+    return CheckUnmade();
+  }
+
+  Result<void> CheckOutput() const {
+    PUNCTUAL_ASSIGN(const std::size_t width, ElementCount(subject_->output().shape));
+    if (width > kMostClasses)
+      return Fail(Code::kFailedPrecondition,
+                  "output: \"" + subject_->output().name + "\" has " + std::to_string(width) + " numbers; at most " +
+                      std::to_string(kMostClasses) + " are compared; name another one first");
+    if (!samples_.has_labels()) return {};
+    return CheckLabels(samples_, parts_.held_out, width);
+  }
+
+  void Describe() {
+    const ModelFolder& folder = subject_->folder;
+    found_.model_folder = folder.path;
+    found_.model = folder.name;
+    found_.version = folder.version;
+    found_.data_files = options_.data.files;
+    found_.labels_file = options_.data.labels;
+    found_.tiers = options_.tiers;
+    std::stable_sort(found_.tiers.begin(), found_.tiers.end(),
+                     [](const Tier& a, const Tier& b) { return a.budget_ms < b.budget_ms; });
+    found_.max_accuracy_drop = options_.max_accuracy_drop;
+    found_.student_budget_us = options_.student_budget_us;
+    found_.max_student_accuracy_drop = options_.max_student_accuracy_drop;
+    found_.seed = options_.seed;
+    found_.output = subject_->output().name;
+    found_.classes = subject_->classes;
+    found_.reference_backend = subject_->reference_backend;
+    found_.symbols = samples_.symbols;
+    found_.samples = samples_.count();
+    found_.fit = parts_.fit.size();
+    found_.search = parts_.search.size();
+    found_.held_out = parts_.held_out.size();
+    found_.data = DigestOfSamples(samples_);
+    found_.files.push_back({folder.manifest.variant, folder.onnx.size(), DigestOf(folder.onnx)});
+    std::string facts = std::string(PUNCTUAL_VERSION) + "|" + folder.name + "|" + HexText(files_) + "|" +
+                        HexText(DigestOf(folder.manifest_text)) + "|" + HexText(DigestOf(folder.onnx)) + "|" +
+                        HexText(DigestOf(folder.signals.value_or(""))) + "|" + HexText(found_.data) + "|" +
+                        std::to_string(options_.seed) + "|" + NumberText(options_.max_accuracy_drop) + "|" +
+                        NumberText(options_.student_budget_us) + "|" + NumberText(options_.max_student_accuracy_drop);
+    for (const Tier& tier : found_.tiers)
+      facts += "|" + HexText(DigestOf(tier.name)) + " " + NumberText(tier.budget_ms);
+    found_.run = DigestOf(facts);
+  }
+
+  // A folder that this very run made says so.
+  Result<void> CheckUnmade() const {
+    const auto report = ReadWholeFile(found_.out + "/report.json");
+    if (report.has_value() && report->find(HexText(found_.run)) != std::string::npos)
+      return Fail(Code::kAlreadyExists, found_.out +
+                                            ": was made of the same model, data and options already; see its "
+                                            "report.html, or remove it to make it again");
+    return {};
+  }
+
+  // The stages, one after the other.
+  Result<void> Make(WorkFolder& work) {
+    PUNCTUAL_TRY(AskTheModel(work));
+    PUNCTUAL_TRY(MakeInt8(work));
+    PUNCTUAL_TRY(MakeStudent(work));
+    PUNCTUAL_TRY(JudgeAll());
+    CheckStudentServes();
+    manifest_ = Decide(*subject_, found_);
+    AddNotes(*subject_, answers_[2], found_);
+    return WriteAll(work);
+  }
+
+  Result<void> AskTheModel(WorkFolder& work) {
+    const std::array<std::pair<const char*, const std::vector<std::size_t>*>, 3> parts = {
+        {{"fit", &parts_.fit}, {"search", &parts_.search}, {"held-out", &parts_.held_out}}};
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      const auto& [name, indices] = parts[part];
+      const std::string stage = std::string("answers-") + name;
+      if (const auto kept = work.Kept(stage))
+        if (auto answers = AnswersOf(*kept, indices->size())) {
+          answers_[part] = std::move(*answers);
+          continue;
+        }
+      PUNCTUAL_ASSIGN(answers_[part], RunModel(*subject_->reference, samples_, *indices,
+                                               {.output = found_.output,
+                                                .progress = Sayer(std::string("the model's answers, ") + name)}));
+      PUNCTUAL_TRY(work.Keep(stage, BytesOf(answers_[part])));
+    }
+    return {};
+  }
+
+  Result<void> MakeInt8(WorkFolder& work) {
+    // Half of what the gate allows: it judges the interval's end.
+    const Int8SearchRequest request{.subject = *subject_,
+                                    .samples = samples_,
+                                    .parts = parts_,
+                                    .of_search = answers_[1],
+                                    .least = 1 - options_.max_accuracy_drop / 2,
+                                    .progress = Forward()};
+    PUNCTUAL_ASSIGN(found_.int8, FindInt8(request, work));
+    if (found_.int8.failure.empty())
+      found_.files.push_back({"int8", found_.int8.onnx.size(), DigestOf(found_.int8.onnx)});
+    return {};
+  }
+
+  Result<void> MakeStudent(WorkFolder& work) {
+    if (options_.student_budget_us == 0) {
+      found_.student.failure = "none was asked for";
+      return {};
+    }
+    const StudentSearchRequest request{.subject = *subject_,
+                                       .samples = samples_,
+                                       .data = options_.data,
+                                       .parts = parts_,
+                                       .of_fit = answers_[0],
+                                       .of_search = answers_[1],
+                                       .budget_us = options_.student_budget_us,
+                                       .seed = options_.seed,
+                                       .progress = Forward()};
+    PUNCTUAL_ASSIGN(found_.student, FindStudent(request, work));
+    if (found_.student.failure.empty())
+      found_.files.push_back({"student", found_.student.onnx.size(), DigestOf(found_.student.onnx)});
+    return {};
+  }
+
+  Result<void> JudgeAll() {
+    const Manifest& manifest = subject_->folder.manifest;
+    std::vector<Candidate> candidates = {
+        {manifest.variant, subject_->folder.onnx, manifest.variant, subject_->backends, std::nullopt}};
+    if (manifest.variant == "fp32")
+      candidates.push_back({"bf16", subject_->folder.onnx, "bf16", subject_->backends,
+                            Gate{options_.max_accuracy_drop, "--max-accuracy-drop"}});
+    if (found_.int8.failure.empty())
+      candidates.push_back({"int8", found_.int8.onnx, "fp32", subject_->backends,
+                            Gate{options_.max_accuracy_drop, "--max-accuracy-drop"}});
+    if (found_.student.failure.empty())
+      candidates.push_back({"student", found_.student.onnx, "fp32", AutoBackends(),
+                            Gate{options_.max_student_accuracy_drop, "--max-student-accuracy-drop"},
+                            &found_.student.questions});
+    const JudgeRequest request{.subject = *subject_,
+                               .samples = samples_,
+                               .held_out = parts_.held_out,
+                               .reference = answers_[2],
+                               .seed = options_.seed,
+                               .progress = Forward()};
+    found_.machine = ThisMachine();  // before the timing, which keeps all cores busy itself
+    PUNCTUAL_ASSIGN(found_.runs, JudgeVariants(request, candidates));
+    return {};
+  }
+
+  Result<void> WriteAll(WorkFolder& work) {
+    Say("the folder", 0, 0);
+    const ModelFolder& folder = subject_->folder;
+    const std::string version = folder.name + "/" + folder.version + "/";
+    PUNCTUAL_TRY(work.Write(folder.name + "/model.toml", manifest_));
+    PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
+    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.onnx));
+    PUNCTUAL_ASSIGN(const std::string signals, Signals());
+    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
+    PUNCTUAL_TRY(work.Write(version + "profile.json", ProfileJson(MakeProfile())));
+    if (!found_.student_name.empty()) {
+      PUNCTUAL_TRY(work.Write(found_.student_name + "/model.toml", found_.student.manifest));
+      PUNCTUAL_TRY(work.Write(found_.student_name + "/1/model.onnx", found_.student.onnx));
+    }
+    PUNCTUAL_TRY(Load(folder.name, folder.version, manifest_, found_.serves == "int8" ? found_.int8.onnx : folder.onnx,
+                      signals));
+    PUNCTUAL_TRY(work.Write("report.json", ReportJson(found_)));
+    PUNCTUAL_TRY(work.Write("report.html", ReportHtml(found_)));
+    return work.Publish();
+  }
+
+  // Of all samples: what the questions and the answers are like, whichever part they were in.
+  Profile MakeProfile() const {
+    Profile profile;
+    profile.model = HexText(found_.files.front().digest);
+    profile.samples = samples_.count();
+    const std::optional<FeatureSpec>& features = subject_->folder.manifest.features;
+    const std::vector<std::string> names =
+        ColumnNames(samples_.inputs, features ? features->columns : std::vector<std::string>());
+    std::vector<std::vector<double>> columns(names.size());
+    std::vector<double> row;
+    for (std::size_t i = 0; i < samples_.count(); ++i) {
+      std::vector<std::span<const std::byte>> values;
+      for (std::size_t input = 0; input < samples_.inputs.size(); ++input) values.push_back(samples_.Of(input, i));
+      row.clear();
+      AppendColumns(samples_.inputs, values, row);
+      for (std::size_t column = 0; column < row.size(); ++column) columns[column].push_back(row[column]);
+    }
+    for (std::size_t column = 0; column < names.size(); ++column)
+      profile.inputs.push_back(SpreadOf(names[column], std::move(columns[column])));
+    Answers all = answers_[0];
+    for (std::size_t part = 1; part < answers_.size(); ++part)
+      all.values.insert(all.values.end(), answers_[part].values.begin(), answers_[part].values.end());
+    profile.answers = all.width > 1
+                          ? SpreadOfClasses(all)
+                          : SpreadOf(found_.output, std::vector<double>(all.values.begin(), all.values.end()));
+    for (const VariantRun& run : found_.runs) {
+      if (!run.fidelity) continue;
+      Profile::Variant variant{run.variant, run.backend, profile.model, 0, DifferenceOf(*run.fidelity)};
+      for (const VariantFile& file : found_.files)
+        if (file.variant == run.variant) variant.file = HexText(file.digest);
+      if (run.variant == "student") variant.limit = options_.max_student_accuracy_drop;
+      if (run.variant == "int8" || run.variant == "bf16") variant.limit = options_.max_accuracy_drop;
+      profile.variants.push_back(std::move(variant));
+    }
+    return profile;
+  }
+
+  // The model's own; else the means of its answers to what was not held out.
+  Result<std::string> Signals() const {
+    if (subject_->folder.signals) return *subject_->folder.signals;
+    const bool all_float = std::all_of(subject_->outputs.begin(), subject_->outputs.end(),
+                                       [](const TensorSpec& output) { return output.dtype == DType::kFloat32; });
+    if (!all_float || samples_.symbols == std::vector<std::string>{""}) return std::string();
+    std::vector<std::size_t> indices = parts_.fit;
+    indices.insert(indices.end(), parts_.search.begin(), parts_.search.end());
+    Answers first = answers_[0];
+    first.values.insert(first.values.end(), answers_[1].values.begin(), answers_[1].values.end());
+    std::vector<Answers> answers = {std::move(first)};
+    for (std::size_t i = 1; i < subject_->outputs.size(); ++i) {
+      PUNCTUAL_ASSIGN(Answers more, RunModel(*subject_->reference, samples_, indices,
+                                             {.output = subject_->outputs[i].name, .progress = Sayer("signals")}));
+      answers.push_back(std::move(more));
+    }
+    return SignalsOf(samples_, indices, subject_->outputs, answers);
+  }
+
+  // As a server would load it from the repository to be made, before there is one.
+  Result<std::shared_ptr<const ServedModel>> Load(const std::string& name, const std::string& version,
+                                                  const std::string& manifest, const std::string& onnx,
+                                                  const std::string& signals) const {
+    ModelFiles files;
+    files.name = name;
+    files.version = version;
+    const std::string folder = found_.out + "/" + name + "/";
+    files.manifest_path = folder + "model.toml";
+    PUNCTUAL_ASSIGN(files.manifest, ParseManifest(manifest, files.manifest_path));
+    files.onnx = onnx;
+    files.onnx_path = folder + version + "/" + std::string(ModelFileName(files.manifest));
+    if (!signals.empty()) files.signals_path = folder + version + "/signals.csv";
+    files.signals = signals;
+    LoadOptions options;
+    options.longest_window = std::numeric_limits<std::size_t>::max();
+    options.caller_sessions = 1;  // a student answers on a caller's thread
+    return ServedModel::Load(files, options);
+  }
+
+  // A student that a server would not let stand in has not passed, whatever it answers.
+  void CheckStudentServes() {
+    if (!found_.student.failure.empty()) return;
+    const ModelFolder& folder = subject_->folder;
+    const auto model = Load(folder.name, folder.version, folder.manifest_text, folder.onnx, "");
+    const auto student = Load(folder.name + "-student", "1", found_.student.manifest, found_.student.onnx, "");
+    const std::string refusal = model.has_error()     ? model.error().message
+                                : student.has_error() ? student.error().message
+                                                      : RefusalOf(CheckStudent(**model, **student));
+    for (VariantRun& run : found_.runs) {
+      if (run.variant != "student" || refusal.empty()) continue;
+      run.passed = false;
+      run.gate = "a server would not let it stand in: it " + refusal;
+    }
+  }
+  static std::string RefusalOf(const Result<void>& checked) {
+    return checked.has_error() ? checked.error().message : std::string();
+  }
+
+  const OptimizeOptions& options_;
+  std::optional<Subject> subject_;
+  Samples samples_;
+  Parts parts_;
+  std::array<Answers, 3> answers_;  // the model's, to fit, search and held_out
+  Digest files_;                    // of the data, as the files have it
+  std::string manifest_;            // of the folder to be made
+  Optimization found_;
+};
+
+}  // namespace
+
+std::string OutOf(const OptimizeOptions& options) {
+  std::error_code error;
+  const auto resolved = [&](const fs::path& path) {
+    const fs::path whole = fs::canonical(path, error);
+    return error ? fs::absolute(path, error) : whole;
+  };
+  if (options.out.empty()) {
+    // Beside the model's own folder, and called as it is called there.
+    fs::path model(options.model);
+    if (!model.has_filename()) model = model.parent_path();
+    const std::string last = model.filename().string();
+    if (last.empty() || last == "." || last == "..") model = resolved(options.model);
+    return (resolved(model.has_parent_path() ? model.parent_path() : fs::path(".")) /
+            (model.filename().string() + "-optimized"))
+        .string();
+  }
+  fs::path out(options.out);
+  while (!out.has_filename() && out.has_parent_path() && out != out.root_path()) out = out.parent_path();
+  return (resolved(out.has_parent_path() ? out.parent_path() : fs::path(".")) / out.filename()).string();
+}
+
+Result<Optimization> Optimize(const OptimizeOptions& options) { return Pipeline(options).Run(); }
+
+}  // namespace punctual::optimize

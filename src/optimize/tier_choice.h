@@ -1,0 +1,43 @@
+// What each tier's users should be answered by: the most faithful that has room in the tier's budget.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "optimize/variant_run.h"
+
+namespace punctual::optimize {
+
+// A budget that answers are given within, from a request to its answer, and whose it is.
+struct Tier {
+  std::string name;  // as a server's configuration has it; empty: nobody's yet
+  double budget_ms = 0;
+};
+
+struct TierChoice {
+  Tier tier;
+  std::optional<std::size_t> run;  // of the runs; none has room
+  // Where the student is chosen: what a server's configuration has to say for it. Else empty.
+  std::string toml;
+};
+
+// The most of a budget that one inference may take, at the 99th percentile, busy. A server keeps back up to a quarter
+// for replying (ReplyReserve) and up to a quarter for the student (KeptForStudent): what it leaves at least is half.
+// Where it keeps back little, the other half is for features, and for a worker that begins another inference first.
+inline constexpr double kMostOfBudget = 0.5;
+
+// REQUIRES: it can run and was timed.
+bool HasRoom(const VariantRun& run, double budget_ms);
+
+// Of the runs of a variant that passed by every backend that counts: the model's own (that of the first run) before
+// bf16, that before int8, that before the student; of one variant the quicker backend. `student`: the name of its
+// folder; empty: there is none. In the order of `tiers`. Pure.
+std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs,
+                                       const std::string& student);
+
+// Every backend that counts, one at least, passed.
+bool HasPassed(const std::vector<VariantRun>& runs, const std::string& variant);
+
+}  // namespace punctual::optimize
