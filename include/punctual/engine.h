@@ -19,6 +19,7 @@
 #include "punctual/cache.h"
 #include "punctual/market.h"
 #include "punctual/prediction.h"
+#include "punctual/request_log.h"
 #include "punctual/result.h"
 
 namespace punctual {
@@ -35,13 +36,16 @@ struct TierOptions {
   double burst = 0;       // needs `rate`
   double user_rate = 0;   // of each of its users; beyond: RESOURCE_EXHAUSTED
   double user_burst = 0;  // needs `user_rate`
+  // style -> model, for users of this tier: before EngineOptions::styles, which must declare the style.
+  std::map<std::string, std::string> models = {};
 };
 
 struct UserOptions {
   std::string name;
   std::string tier;
   std::string style;
-  std::string where;  // where it was declared, for messages ("users.csv:7"); may be empty
+  std::string model = {};  // its own, before its tier's and its style's; empty: none
+  std::string where = {};  // where it was declared, for messages ("users.csv:7"); may be empty
 };
 
 // What a look at the repository came to: how many models were loaded, dropped or refused anew, or why it could not be
@@ -52,9 +56,9 @@ using ReloadCallback = std::function<void(const Result<int>& changes)>;
 struct EngineOptions {
   std::string model_repository;  // required: a folder of MODEL/model.toml and MODEL/VERSION/model.onnx
   Duration reload_poll = std::chrono::seconds(1);  // how often the repository is looked at for changes; 0: never
-  // The file that keeps which backend was quicker on this CPU, for models with backend = "auto". Empty: one in the disk
-  // cache's folder; without a disk cache it is measured at each start.
-  std::string backend_choices;
+  // The file that keeps which backend was quicker on this CPU, for models with backend = "auto". Without a value: one
+  // in the disk cache's folder, if there is a disk cache; empty: none, and it is measured at each start.
+  std::optional<std::string> backend_choices;
   std::map<std::string, TierOptions> tiers = {{"premium", {std::chrono::milliseconds(15), 6}},
                                               {"standard", {std::chrono::milliseconds(25), 3}},
                                               {"basic", {std::chrono::milliseconds(50), 1}}};
@@ -77,6 +81,7 @@ struct EngineOptions {
   // Keys and signs the caches; required with `redis`, whose users share it. Empty: the disk cache keeps one of its own,
   // and without a disk cache it is a random one of this process.
   std::string cache_secret;
+  std::optional<RequestLogOptions> request_log;  // none: nothing of what is asked is kept
   ReloadCallback on_reload;  // called when a look changed something or failed, on the thread that looked; may be empty
   // What an operator should know (a disk cache that cannot be used, approximate answers that were turned off), from any
   // thread; may be empty. Must not block.
@@ -94,8 +99,23 @@ struct SemanticStatus {
   std::string summary;         // of the audits, for people; empty: there are none
 };
 
+// How a model's own answers compare with those of what stands in for it and, of another variant than fp32, with those
+// of its float file.
+struct ShadowStatus {
+  struct Variant {
+    std::uint64_t compared = 0;
+    std::uint64_t differed = 0;  // of these, another class
+    std::uint64_t dropped = 0;   // not compared, for want of time
+    // Of the last 256 compared, between two numbers of the first output the largest, absolute, and of these the mean.
+    double mean_difference = 0;
+  };
+  double share = 0;                         // of the answers that the model itself computed
+  std::map<std::string, Variant> variants;  // by name: "student"; "int8" or "bf16", the model's own
+};
+
 struct ModelStatus {
   std::string name;
+  std::string folder;   // of its files, the whole path
   std::string version;  // the one that answers; empty: none does
   std::string variant;
   std::string backend;         // the one that computes
@@ -112,6 +132,7 @@ struct ModelStatus {
   std::vector<std::string> outputs;
   std::vector<Source> ladder;              // rungs in order of preference
   std::optional<SemanticStatus> semantic;  // none: only equal inputs share an answer
+  std::optional<ShadowStatus> shadow;      // none: nothing is compared with it
 };
 
 struct TierStats {
@@ -128,6 +149,7 @@ struct EngineStats {
   std::map<std::string, std::uint64_t> sources;  // source -> answers
   std::map<std::string, std::uint64_t> errors;   // code -> refused requests
   CacheStats cache;
+  std::optional<RequestLogStats> request_log;  // none: there is no such log
   std::uint64_t snapshots = 0, symbols = 0;
   std::uint64_t queued = 0, workers = 0;
   double reply_cost_p9999_us = 0;

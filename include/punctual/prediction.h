@@ -31,8 +31,8 @@ std::string_view SourceName(Source source);
 // Exactly one of these ways to ask: `symbol` alone (the engine's own market state), `market` (books in the request;
 // `symbol` may name them), or `inputs` (tensors, with `model`).
 struct PredictRequest {
-  std::string user;   // must be known to the engine: gives the tier and the style
-  std::string model;  // empty: the user's style picks it
+  std::string user;   // must be known to the engine: gives the tier and the model
+  std::string model;  // empty: the user's own, its tier's or its style's
   std::string symbol;
   std::vector<BookSnapshot> market;  // oldest first
   std::vector<NamedTensor> inputs;

@@ -1,13 +1,16 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "base/config_file.h"
 #include "cache/redis/redis_options.h"
 #include "model/batches.h"
 #include "punctual/engine.h"
+#include "request_log/request_log.h"
 #include "users/directory.h"
 
 namespace punctual {
@@ -25,6 +28,15 @@ void ReadLimit(ConfigTable& tier, const char* rate_key, double& rate, const char
   if (rate == 0 && tier.Has(burst_key)) tier.Refuse(burst_key, std::string("needs ") + rate_key);
 }
 
+// STYLE = "MODEL"
+void ReadStyleModels(ConfigTable& table, std::map<std::string, std::string>& models) {
+  for (const std::string& style : table.Keys()) {
+    table.Get(style, models[style]);
+    if (models[style].empty()) table.Refuse(style, "names no model; give the name of one of models.repository");
+  }
+}
+
+// After the styles were read.
 void ReadTiers(ConfigTable& root, EngineOptions& options) {
   auto tiers = root.Table("tiers");
   if (!tiers) return;
@@ -37,7 +49,13 @@ void ReadTiers(ConfigTable& root, EngineOptions& options) {
       tier->Get("weight", read.weight, 0.001, 1000);
       ReadLimit(*tier, "rate", read.rate, "burst", read.burst);
       ReadLimit(*tier, "user_rate", read.user_rate, "user_burst", read.user_burst);
-      options.tiers[name] = read;
+      if (auto models = tier->Table("models")) {
+        ReadStyleModels(*models, read.models);
+        for (const auto& [style, model] : read.models)
+          if (!options.styles.contains(style))
+            models->Refuse(style, "style \"" + style + "\" is not declared under [styles]");
+      }
+      options.tiers[name] = std::move(read);
     }
 }
 
@@ -50,6 +68,7 @@ void ReadUsers(ConfigTable& root, EngineOptions& options, std::string& users_fil
     table.Get("name", user.name);
     table.Get("tier", user.tier);
     table.Get("style", user.style);
+    table.Get("model", user.model);
     user.where = table.Where();
     options.users.push_back(std::move(user));
   }
@@ -59,6 +78,13 @@ void ReadSize(ConfigTable& table, std::string_view key, std::size_t& value, std:
   auto number = static_cast<std::int64_t>(value);
   table.Get(key, number, min, max);
   value = static_cast<std::size_t>(number);
+}
+
+// A shell expands it, nobody else: it would be a folder of that name beside the file.
+void CheckTilde(ConfigTable& table, const std::string& directory) {
+  if (directory == "~" || directory.starts_with("~/"))
+    table.Refuse("directory",
+                 "\"" + directory + "\": ~ means nothing here; write the whole path, or one relative to this file");
 }
 
 // The disk cache is there, with its defaults, unless it is turned off. `table`: may be absent.
@@ -73,10 +99,7 @@ void ReadDiskCache(std::optional<ConfigTable> table, const std::string& config_p
     table->GetMs("warm_up_ms", disk.warm_up, Duration(0), kLongest);
   }
   if (disk.directory.empty()) return;
-  // A shell expands it, nobody else: it would be a folder of that name beside the file.
-  if (disk.directory == "~" || disk.directory.starts_with("~/"))
-    table->Refuse("directory", "\"" + disk.directory +
-                                   "\": ~ means nothing here; write the whole path, or one relative to this file");
+  if (table) CheckTilde(*table, disk.directory);
   disk.directory = Beside(config_path, disk.directory);
   options.disk_cache = std::move(disk);
 }
@@ -174,6 +197,33 @@ void ReadSizes(ConfigTable& root, EngineOptions& options) {
   }
 }
 
+void ReadRequestLog(ConfigTable& root, const std::string& config_path, EngineOptions& options) {
+  auto table = root.Table("request_log");
+  if (!table) return;
+  RequestLogOptions log;
+  table->Get("directory", log.directory);
+  table->Get("share", log.share, 0, 1);
+  ReadSize(*table, "bytes", log.bytes, RequestLog::kLeastBytes, std::int64_t{1} << 40);
+  if (log.directory.empty())
+    return table->Refuse("directory", "is missing; name a folder of this server alone, as \"requests\"");
+  CheckTilde(*table, log.directory);
+  log.directory = Beside(config_path, log.directory);
+  options.request_log = std::move(log);
+}
+
+// What is written into the repository would look like a change of models.
+Result<void> CheckApart(const std::string& path, const EngineOptions& options) {
+  if (!options.request_log) return {};
+  std::error_code error;
+  const auto whole = [&](const std::string& folder) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(folder, error), error);
+  };
+  const auto log = whole(options.request_log->directory), models = whole(options.model_repository);
+  if (std::mismatch(models.begin(), models.end(), log.begin(), log.end()).first != models.end()) return {};
+  return Fail(Code::kInvalidArgument, path + ": request_log.directory: " + options.request_log->directory +
+                                          ": lies in models.repository; choose a folder outside of it");
+}
+
 }  // namespace
 
 Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
@@ -184,26 +234,28 @@ Result<EngineOptions> EngineOptionsFromFile(const std::string& path) {
   if (auto models = root.Table("models")) {
     models->Get("repository", options.model_repository);
     models->GetMs("reload_poll_ms", options.reload_poll, Duration(0), kLongest);
-    models->Get("backend_choices", options.backend_choices);
+    if (models->Has("backend_choices")) models->Get("backend_choices", options.backend_choices.emplace());
   }
+  if (auto styles = root.Table("styles")) ReadStyleModels(*styles, options.styles);
   ReadTiers(root, options);
-  if (auto styles = root.Table("styles"))
-    for (const std::string& style : styles->Keys()) styles->Get(style, options.styles[style]);
   ReadUsers(root, options, users_file);
   ReadSizes(root, options);
   ReadCache(root, path, options);
+  ReadRequestLog(root, path, options);
   root.Ignore("server");  // the server's own: server/options.h
   PUNCTUAL_TRY(file.Finish());
   if (options.model_repository.empty())
     return Fail(Code::kInvalidArgument,
                 path + ": models.repository: is missing; it must name the folder of the models");
   options.model_repository = Beside(path, options.model_repository);
-  if (!options.backend_choices.empty()) options.backend_choices = Beside(path, options.backend_choices);
+  PUNCTUAL_TRY(CheckApart(path, options));
+  if (options.backend_choices && !options.backend_choices->empty())
+    options.backend_choices = Beside(path, *options.backend_choices);
   if (!users_file.empty()) {
     PUNCTUAL_ASSIGN(auto users, ReadUsersFile(Beside(path, users_file)));
     for (UserEntry& user : users)
-      options.users.push_back(
-          {std::move(user.name), std::move(user.tier), std::move(user.style), std::move(user.where)});
+      options.users.push_back({std::move(user.name), std::move(user.tier), std::move(user.style), std::move(user.model),
+                               std::move(user.where)});
   }
   return options;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/backend_choices.h"
 #include "punctual/engine.h"
 #include "support/temporary_repository.h"
 
@@ -22,7 +23,7 @@ class EngineConfigTest : public ::testing::Test {
 };
 
 TEST_F(EngineConfigTest, ReadsEveryTable) {
-  folder_.Write("users.csv", "user,tier,style\nu2,gold,swing\n");
+  folder_.Write("users.csv", "user,tier,style,model\nu2,gold,swing,tcn\n");
   const auto options = Read(R"(
 [server]
 anything = 1
@@ -36,6 +37,8 @@ rate = 1000
 burst = 50
 user_rate = 2
 user_burst = 3
+[tiers.gold.models]
+swing = "mlp"
 [styles]
 swing = "deeplob"
 [users]
@@ -44,6 +47,7 @@ file = "users.csv"
 name = "u1"
 tier = "gold"
 style = "swing"
+model = "own"
 [engine]
 workers = 3
 queue_limit = 9
@@ -70,6 +74,9 @@ bytes = 2000000
   EXPECT_EQ(options->tiers.at("gold").user_burst, 3);
   ASSERT_EQ(options->users.size(), 2u);
   EXPECT_EQ(options->users[1].name, "u2");
+  EXPECT_EQ(options->users[0].model, "own");
+  EXPECT_EQ(options->users[1].model, "tcn");
+  EXPECT_EQ(options->tiers.at("gold").models.at("swing"), "mlp");
   EXPECT_EQ(options->styles.at("swing"), "deeplob");
   EXPECT_EQ(options->workers, 3);
   EXPECT_EQ(options->queue_limit, 9u);
@@ -111,6 +118,29 @@ TEST_F(EngineConfigTest, ABadWeightOrLimitIsNamed) {
               HasSubstr("tiers.x.user_burst: needs user_rate"));
 }
 
+TEST_F(EngineConfigTest, ATiersModelNeedsADeclaredStyleAndAName) {
+  const std::string tier = "[models]\nrepository = 'm'\n[styles]\nday = 'a'\n[tiers.x]\nbudget_ms = 15\n";
+  EXPECT_EQ(Read(tier + "models.day = 'b'").value().tiers.at("x").models.at("day"), "b");
+  EXPECT_THAT(Read(tier + "[tiers.x.models]\nzen = 'b'").error().message,
+              HasSubstr("8: tiers.x.models.zen: style \"zen\" is not declared under [styles]"));
+  EXPECT_THAT(Read(tier + "[tiers.x.models]\nday = ''").error().message,
+              HasSubstr("8: tiers.x.models.day: names no model"));
+  EXPECT_THAT(Read(tier + "[tiers.x.models]\nday = 3").error().message,
+              HasSubstr("8: tiers.x.models.day: must be text"));
+  EXPECT_THAT(Read(tier + "models = 'b'").error().message, HasSubstr("7: tiers.x.models: must be a table"));
+  EXPECT_THAT(Read("[models]\nrepository = 'm'\n[styles]\nday = ''").error().message,
+              HasSubstr("4: styles.day: names no model"));
+}
+
+TEST_F(EngineConfigTest, BackendChoicesAreKeptWithTheDiskCacheUnlessTheFileSaysWhere) {
+  const std::string models = "[models]\nrepository = 'm'\n", no_disk = "[cache.disk]\ndirectory = ''";
+  EXPECT_EQ(BackendChoicesOf(Read(models).value()), folder_.path() + "/cache/backends.txt");
+  EXPECT_EQ(BackendChoicesOf(Read(models + no_disk).value()), "");
+  EXPECT_EQ(BackendChoicesOf(Read(models + "backend_choices = ''").value()), "");
+  EXPECT_EQ(BackendChoicesOf(Read(models + "backend_choices = 'x/y.txt'\n" + no_disk).value()),
+            folder_.path() + "/x/y.txt");
+}
+
 TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
   const std::string models = "[models]\nrepository = 'm'\n";
   EXPECT_EQ(Read(models).value().disk_cache->directory, folder_.path() + "/cache");
@@ -124,6 +154,16 @@ TEST_F(EngineConfigTest, TheDiskCacheStandsBesideTheFileUnlessItIsTurnedOff) {
   EXPECT_EQ(disk.value().disk_cache->slow_look_up, milliseconds(2));
   EXPECT_FALSE(Read(models + "[cache.disk]\ndirectory = ''").value().disk_cache.has_value());
   EXPECT_THAT(Read(models + "[cache.disk]\nbytes = 1000").error().message, HasSubstr("cache.disk.bytes: "));
+}
+
+TEST_F(EngineConfigTest, ARequestLogIsThereOnlyIfItIsConfigured) {
+  const std::string models = "[models]\nrepository = 'm'\n";
+  EXPECT_FALSE(Read(models).value().request_log.has_value());
+  const auto log = Read(models + "[request_log]\ndirectory = 'r'\nshare = 0.5\nbytes = 2000000").value().request_log;
+  EXPECT_EQ(log->directory, folder_.path() + "/r");
+  EXPECT_EQ(log->share, 0.5);
+  EXPECT_EQ(log->bytes, 2'000'000u);
+  EXPECT_THAT(Read(models + "[request_log]").error().message, HasSubstr("3: request_log.directory: is missing"));
 }
 
 TEST_F(EngineConfigTest, RedisIsThereOnlyIfItIsConfiguredAndNeedsNodesAndASecret) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <future>
 #include <random>
 #include <set>
@@ -13,6 +14,7 @@
 #include "answer/worker_pool.h"
 #include "base/cpu_wait.h"
 #include "base/threads.h"
+#include "engine/backend_choices.h"
 #include "engine/cache_report.h"
 #include "engine/metrics.h"
 #include "engine/pool_metrics.h"
@@ -48,13 +50,14 @@ class CpuWatch {
 std::map<std::string, TierEntry> TiersOf(const EngineOptions& options) {
   std::map<std::string, TierEntry> tiers;
   for (const auto& [name, tier] : options.tiers)
-    tiers[name] = {tier.budget, tier.weight, {tier.rate, tier.burst}, {tier.user_rate, tier.user_burst}};
+    tiers[name] = {tier.budget, tier.weight, {tier.rate, tier.burst}, {tier.user_rate, tier.user_burst}, tier.models};
   return tiers;
 }
 
 std::vector<UserEntry> UsersOf(const EngineOptions& options) {
   std::vector<UserEntry> users;
-  for (const UserOptions& user : options.users) users.push_back({user.name, user.tier, user.style, user.where});
+  for (const UserOptions& user : options.users)
+    users.push_back({user.name, user.tier, user.style, user.model, user.where});
   return users;
 }
 
@@ -86,9 +89,11 @@ LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
   load.inline_below = pool.MeasureHandOver();
   load.longest_window = options.market_history;
   load.largest_batch = options.largest_batch;
-  load.backend_choices = options.backend_choices;
-  if (load.backend_choices.empty() && options.disk_cache)
-    load.backend_choices = options.disk_cache->directory + "/backends.txt";
+  load.backend_choices = BackendChoicesOf(options);
+  if (options.on_notice)  // each model says the same
+    load.on_notice = [notice = options.on_notice, said = std::string()](const std::string& text) mutable {
+      if (text != std::exchange(said, text)) notice(text);
+    };
   return load;
 }
 
@@ -135,6 +140,18 @@ std::optional<SemanticStatus> SemanticStatusOf(const ServedModel& model) {
   return status;
 }
 
+std::optional<ShadowStatus> ShadowStatusOf(const ServedModel& model) {
+  if (model.comparison() == nullptr) return std::nullopt;
+  ShadowStatus status;
+  status.share = model.comparison()->sample().share();
+  for (const StandIn stand_in : model.comparison()->compared()) {
+    const ShadowComparison::Stats stats = model.comparison()->stats(stand_in);
+    status.variants[std::string(StandInName(stand_in))] = {stats.compared, stats.differed, stats.dropped,
+                                                           stats.mean_difference};
+  }
+  return status;
+}
+
 std::string Describe(const TensorSpec& spec) {
   return spec.name + " " + std::string(DTypeName(spec.dtype)) + " " + ShapeText(spec.shape);
 }
@@ -143,24 +160,27 @@ std::string Describe(const TensorSpec& spec) {
 
 class Engine::Impl {
  public:
-  Impl(EngineOptions options, UserDirectory users, std::unique_ptr<TieredCache> cache)
+  Impl(EngineOptions options, UserDirectory users, std::unique_ptr<TieredCache> cache,
+       std::unique_ptr<RequestLog> request_log)
       : options_(std::move(options)),
         users_(std::move(users)),
         cache_(std::move(cache)),
+        request_log_(std::move(request_log)),
         metrics_(registry_, users_.tiers(), {true, cache_->has_disk(), cache_->has_redis()}),
         reserve_(options_.reply_reserve, metrics_.reply_cost(), metrics_.timer_lateness()),
         market_({options_.market_symbols, options_.market_history}, Clock::Real()),
         next_trace_(static_cast<std::uint64_t>(std::random_device()()) << 32),
-        services_{Clock::Real(), *cache_,     flights_,   pool_,    timer_,
-                  known_good_,   popularity_, brown_out_, metrics_, options_.on_notice},
+        services_{Clock::Real(),     *cache_,     flights_,   pool_,    timer_,
+                  known_good_,       popularity_, brown_out_, metrics_, options_.on_notice,
+                  request_log_.get()},
         timer_(metrics_.timer_lateness()),
         pool_(PoolOptionsOf(options_, users_.tiers()), Clock::Real()),
         repository_(options_.model_repository, LoadOptionsOf(options_, pool_)) {}
 
   ~Impl() { Stop(); }
 
-  // Answers what was admitted, then stops the threads. False: an inference hangs, and what it may touch when it returns
-  // must live on.
+  // Answers what was admitted, then stops the threads. False: an inference hangs, or the request log's disk, and what
+  // it may touch when it returns must live on.
   bool Stop() {
     {
       MutexLock lock(housekeeping_mutex_);
@@ -171,7 +191,8 @@ class Engine::Impl {
       if (thread->joinable()) thread->join();
     // Look-ups that are out come back as misses, while the pool and the timer are there to go on with.
     cache_->StopRedis();
-    return pool_.Stop();
+    const bool stopped = pool_.Stop();
+    return (request_log_ == nullptr || request_log_->Stop()) && stopped;
   }
 
   Result<void> Start() {
@@ -290,6 +311,7 @@ class Engine::Impl {
   const EngineOptions options_;
   const UserDirectory users_;
   const std::unique_ptr<TieredCache> cache_;
+  const std::unique_ptr<RequestLog> request_log_;
   telemetry::Registry registry_;
   EngineMetrics metrics_;
   ReplyReserve reserve_;
@@ -315,11 +337,20 @@ class Engine::Impl {
 
 void Engine::Impl::AddGauges() {
   AddPoolMetrics(registry_, pool_);
-  registry_.AddGauge("punctual_brown_out_level", "What is off for want of CPU: 1 audits, 2 writes to Redis, 3 to disk",
-                     {}, [this] { return static_cast<double>(brown_out_.level()); });
+  registry_.AddGauge("punctual_brown_out_level",
+                     "What is off for want of CPU: 1 audits and comparisons, 2 writes to Redis, 3 to disk", {},
+                     [this] { return static_cast<double>(brown_out_.level()); });
   registry_.AddGauge("punctual_queued_inferences", "Inferences waiting for a worker", {},
                      [this] { return static_cast<double>(pool_.queued()); });
   AddCacheMetrics(registry_, *cache_);
+  if (request_log_ != nullptr)
+    for (const auto& [result, count] :
+         {std::pair("logged", &RequestLogStats::logged), std::pair("dropped", &RequestLogStats::dropped),
+          std::pair("failed", &RequestLogStats::failed)})
+      registry_.AddCounter("punctual_request_log_total",
+                           "Questions drawn for the request log: kept, left out for want of time, refused by the disk",
+                           {{"result", result}},
+                           [this, count = count] { return static_cast<double>(request_log_->stats().*count); });
   registry_.AddCounter("punctual_market_snapshots_total", "Books published", {},
                        [this] { return static_cast<double>(market_.snapshot_count()); });
   registry_.AddGauge("punctual_market_symbols", "Symbols that have a state", {},
@@ -362,10 +393,11 @@ void Engine::Impl::NoteBrownOut() {
   if (!options_.on_notice) return;
   switch (brown_out_.level()) {
     case BrownOutLevel::kNone: return options_.on_notice("CPU: there is enough again; everything is on");
-    case BrownOutLevel::kNoAudits: return options_.on_notice("CPU: is short; audits are off");
-    case BrownOutLevel::kNoRedisWrites: return options_.on_notice("CPU: is short; audits and writes to Redis are off");
+    case BrownOutLevel::kNoAudits: return options_.on_notice("CPU: is short; audits and comparisons are off");
+    case BrownOutLevel::kNoRedisWrites:
+      return options_.on_notice("CPU: is short; audits, comparisons and writes to Redis are off");
     case BrownOutLevel::kNoDiskWrites:
-      return options_.on_notice("CPU: is short; audits and writes to Redis and the disk are off");
+      return options_.on_notice("CPU: is short; audits, comparisons and writes to Redis and the disk are off");
   }
 }
 
@@ -405,10 +437,12 @@ void Engine::Impl::NoteLongestTtl() {
 
 std::vector<ModelStatus> Engine::Impl::Models() const {
   std::vector<ModelStatus> all;
+  std::error_code unknown;
   const auto view = repository_.Models();
   for (const auto& [name, entry] : *view) {
     ModelStatus status;
     status.name = name;
+    status.folder = (std::filesystem::absolute(options_.model_repository, unknown) / name).lexically_normal().string();
     status.error = entry.error;
     status.student_error = entry.student_error;
     if (entry.served != nullptr) {
@@ -426,6 +460,7 @@ std::vector<ModelStatus> Engine::Impl::Models() const {
       if (entry.student != nullptr) status.student = entry.student->identity()->model;
       status.ladder = model.manifest().ladder;
       status.semantic = SemanticStatusOf(model);
+      status.shadow = ShadowStatusOf(model);
       for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
       for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
     }
@@ -438,6 +473,7 @@ EngineStats Engine::Impl::Stats() const {
   EngineStats stats;
   metrics_.Fill(stats, users_.tiers());
   stats.cache = CacheStatsOf(cache_->Stats(), metrics_, options_.memory_cache_bytes);
+  if (request_log_ != nullptr) stats.request_log = request_log_->stats();
   stats.snapshots = market_.snapshot_count();
   stats.symbols = market_.Symbols().size();
   stats.queued = pool_.queued();
@@ -474,7 +510,11 @@ Result<Engine> Engine::Open(EngineOptions options) {
                                               "; \"taskset -p PID\" and the cgroup's cpuset say which it may");
   PUNCTUAL_ASSIGN(auto users, UserDirectory::Make(TiersOf(options), options.styles, UsersOf(options)));
   PUNCTUAL_ASSIGN(auto cache, TieredCache::Open(CacheOptionsOf(options)));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(users), std::move(cache));
+  std::unique_ptr<RequestLog> request_log;
+  if (options.request_log) {
+    PUNCTUAL_ASSIGN(request_log, RequestLog::Open(*options.request_log, options.on_notice));
+  }
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(users), std::move(cache), std::move(request_log));
   PUNCTUAL_TRY(impl->Start());
   return Engine(std::move(impl));
 }

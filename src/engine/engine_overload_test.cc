@@ -77,6 +77,20 @@ TEST_F(EngineOverloadTest, AStudentNeedsFewerBooksThanItsModel) {
   EXPECT_EQ(engine.Predict(Of("A")).value().source, Source::kModel);
 }
 
+TEST_F(EngineOverloadTest, WhatAStudentCannotBeAskedIsNotCompared) {
+  repository_.AddModel("s", "1", test::ImbalanceManifest(1, "max_age_ms = 600000\n"), test::LinearModel(1, 3));
+  AddLinear("1", 1, "student = \"s\"\nshadow_share = 1\n");
+  Engine engine = Open();
+  ASSERT_EQ(engine.Models()[0].student, "s") << engine.Models()[0].student_error;
+  // Two features, of which the student takes one: books can be asked of both, tensors cannot.
+  EXPECT_EQ(engine.Predict(Tensors({0.5f, 0.5f}, {1, 2})).value().source, Source::kModel);
+  EXPECT_EQ(engine.Predict(Books(2)).value().source, Source::kModel);
+  const auto compared = [&] { return engine.Models()[0].shadow->variants.at("student").compared; };
+  EXPECT_TRUE(Eventually([&] { return compared() != 0; }));
+  EXPECT_EQ(compared(), 1u);
+  EXPECT_EQ(engine.Models()[0].shadow->variants.at("student").dropped, 0u);
+}
+
 TEST_F(EngineOverloadTest, AStudentThatHasBecomeSlowIsNotWaitedForUntilItIsQuickAgain) {
   using std::chrono::milliseconds;
   gate_.SetPace(milliseconds(0));

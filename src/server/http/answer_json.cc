@@ -99,6 +99,22 @@ void AppendSemantic(std::string& out, const SemanticStatus& semantic) {
   out += '}';
 }
 
+void AppendShadow(std::string& out, const ShadowStatus& shadow) {
+  AppendKey(out, "shadow");
+  out += '{';
+  AppendField(out, "share", shadow.share);
+  for (const auto& [name, variant] : shadow.variants) {
+    AppendKey(out, name);
+    out += '{';
+    AppendField(out, "compared", variant.compared);
+    AppendField(out, "differed", variant.differed);
+    AppendField(out, "dropped", variant.dropped);
+    AppendField(out, "mean_difference", variant.mean_difference);
+    out += '}';
+  }
+  out += '}';
+}
+
 }  // namespace
 
 int HttpStatus(Code code) {
@@ -169,6 +185,7 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     if (out.back() != '[') out += ',';
     out += '{';
     AppendField(out, "name", model.name);
+    AppendField(out, "folder", model.folder);
     AppendField(out, "version", model.version);
     AppendField(out, "variant", model.variant);
     AppendField(out, "backend", model.backend);
@@ -186,6 +203,7 @@ void AppendModels(std::string& out, const std::vector<ModelStatus>& models) {
     AppendTexts(out, "inputs", model.inputs);
     AppendTexts(out, "outputs", model.outputs);
     if (model.semantic) AppendSemantic(out, *model.semantic);
+    if (model.shadow) AppendShadow(out, *model.shadow);
     out += '}';
   }
   out += "]}";
@@ -300,6 +318,22 @@ void AppendPurgeBegun(std::string& out, const PurgeStatus& purge) {
   out += '}';
 }
 
+namespace {
+
+void AppendRequestLog(std::string& out, const RequestLogStats& log) {
+  AppendKey(out, "request_log");
+  out += '{';
+  AppendField(out, "directory", log.directory);
+  AppendField(out, "share", log.share);
+  AppendField(out, "logged", log.logged);
+  AppendField(out, "dropped", log.dropped);
+  AppendField(out, "failed", log.failed);
+  if (!log.last_error.empty()) AppendField(out, "last_error", log.last_error);
+  out += '}';
+}
+
+}  // namespace
+
 void AppendStats(std::string& out, const EngineStats& stats) {
   out += R"({"tiers":{)";
   for (const TierStats& tier : stats.tiers) {
@@ -321,6 +355,7 @@ void AppendStats(std::string& out, const EngineStats& stats) {
   AppendCounts(out, "errors", stats.errors);
   AppendKey(out, "cache");
   AppendCacheStats(out, stats.cache);
+  if (stats.request_log) AppendRequestLog(out, *stats.request_log);
   out += R"(,"market":{)";
   AppendField(out, "snapshots", stats.snapshots);
   AppendField(out, "symbols", stats.symbols);

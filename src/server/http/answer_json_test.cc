@@ -101,6 +101,8 @@ TEST(AnswerJsonTest, ModelsAndStatsAreJson) {
   ModelStatus exact{.name = "c"}, near{.name = "d"};
   exact.semantic.emplace().kind = "exact";
   near.semantic = SemanticStatus{"approximate", false, 0.5, 40, 3, "3 of 40 differed"};
+  near.shadow.emplace().share = 0.25;
+  near.shadow->variants["student"] = {40, 3, 1, 0.125};
   std::string out;
   AppendModels(out, {good, bad, exact, near});
   const auto models = boost::json::parse(out).at("models").as_array();
@@ -109,6 +111,9 @@ TEST(AnswerJsonTest, ModelsAndStatsAreJson) {
   EXPECT_EQ(models[2].at("semantic"), boost::json::parse(R"({"kind":"exact","on":true})"));
   EXPECT_EQ(models[3].at("semantic"), boost::json::parse(R"({"kind":"approximate","on":false,"audit_share":0.5,)"
                                                          R"("audited":40,"differed":3,"summary":"3 of 40 differed"})"));
+  EXPECT_FALSE(models[0].as_object().contains("shadow"));
+  EXPECT_EQ(models[3].at("shadow"), boost::json::parse(R"({"share":0.25,"student":{"compared":40,"differed":3,)"
+                                                       R"("dropped":1,"mean_difference":0.125}})"));
   EXPECT_EQ(models[0].at("serving"), true);
   EXPECT_EQ(models[0].at("outputs").as_array().size(), 2u);
   EXPECT_EQ(models[1].at("serving"), false);

@@ -241,6 +241,7 @@ TEST_F(ConnectionTest, WhatAPeerAskedThatIsGoneIsNotComputed) {
   Client waits = Connect();
   gate_.Close();
   ASSERT_TRUE(waits.Send(PredictGated(1)));  // holds the only worker
+  gate_.AwaitInference();
   Client leaves = Connect();
   ASSERT_TRUE(leaves.Send(PredictGated(2)));
   AwaitQueued(1);
