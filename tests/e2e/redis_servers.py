@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 _PROGRAMS = ("redis-server", "redis-check-rdb")  # Debian's redis-tools has the same program under its other name
 
 
