@@ -38,6 +38,9 @@ if(PUNCTUAL_SANITIZE)
   target_compile_options(punctual_flags INTERFACE -fsanitize=${PUNCTUAL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(punctual_flags INTERFACE -fsanitize=${PUNCTUAL_SANITIZE})
 endif()
+if(PUNCTUAL_FUZZ) # a fuzzer must see which branches an input takes, in everything of ours that it reaches
+  target_compile_options(punctual_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # punctual_module(NAME [REGISTERS] SOURCES ... [TESTS ...] [DEPENDS modules and libraries ...] [TEST_DEPENDS ...])
 # Makes the static library punctual_NAME and, from its tests, the program NAME_test that ctest runs.

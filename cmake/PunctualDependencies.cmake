@@ -13,6 +13,8 @@ find_package(Protobuf REQUIRED MODULE) # model files are read through ONNX's own
 find_package(ONNX REQUIRED)
 find_package(hwy REQUIRED)
 find_library(PUNCTUAL_LMDB lmdb REQUIRED)
+find_library(PUNCTUAL_LIBZIP zip REQUIRED) # its CMake files want programs that stand in other packages
+find_library(PUNCTUAL_XGBOOST xgboost REQUIRED) # its own CMake file asks for a program that Debian leaves out
 if(PUNCTUAL_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-foreach(module base tensor telemetry market features model backend_openvino backend_native_kernels backend_native cache_record cache_disk cache_redis cache answer users engine)
+foreach(module base tensor telemetry market features model backend_openvino backend_native_kernels backend_native cache_record cache_disk cache_redis cache answer users request_log engine)
   list(APPEND punctual_objects $<TARGET_OBJECTS:punctual_${module}>)
 endforeach()
 # The same rpath built and installed: where they differ, CMake pads the shorter one with empty elements, and the loader

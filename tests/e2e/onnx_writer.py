@@ -72,16 +72,18 @@ class Graph:
         return _field(1, _IR_VERSION) + _field(2, "punctual-tests") + _field(7, b"".join(parts)) + _field(8, opset)
 
 
-def _classify(graph: Graph, source: str, width: int, classes: int, random: np.random.Generator) -> None:
-    weights = (random.normal(size=(width, classes)) / np.sqrt(width)).astype(np.float32)
+def _classify(
+    graph: Graph, source: str, width: int, classes: int, random: np.random.Generator, sign: int = 1
+) -> None:
+    weights = (sign * random.normal(size=(width, classes)) / np.sqrt(width)).astype(np.float32)
     product = graph.node("MatMul", [source, graph.weights("out", weights)], "product")
     graph.node("Softmax", [product], "probabilities", axis=-1)
 
 
-def linear(width: int, classes: int, seed: int = 1) -> bytes:
-    """probabilities = Softmax(book W)."""
+def linear(width: int, classes: int, seed: int = 1, sign: int = 1) -> bytes:
+    """probabilities = Softmax(sign book W)."""
     graph = Graph()
-    _classify(graph, "book", width, classes, np.random.default_rng(seed))
+    _classify(graph, "book", width, classes, np.random.default_rng(seed), sign)
     return graph.model(("book", width), ("probabilities", classes))
 
 
@@ -93,6 +95,14 @@ def quantized(width: int, classes: int, scale: float, seed: int = 1) -> bytes:
     known = graph.node("DequantizeLinear", [codes, *step], "known")
     _classify(graph, known, width, classes, np.random.default_rng(seed))
     return graph.model(("book", width), ("probabilities", classes))
+
+
+def one_number(width: int, factor: float = 1.0, seed: int = 1) -> bytes:
+    """One number about `book` [N, width]: `factor` times the sum of its numbers, each with a weight of its own."""
+    graph = Graph()
+    weights = factor * np.random.default_rng(seed).normal(size=(width, 1)) / np.sqrt(width)
+    graph.node("MatMul", ["book", graph.weights("weights", weights.astype(np.float32))], "number")
+    return graph.model(("book", width), ("number", 1))
 
 
 def heavy(width: int, classes: int, layers: int, seed: int = 1) -> bytes:

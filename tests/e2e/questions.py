@@ -34,14 +34,14 @@ def features() -> str:
     return re.search(r"^\[features\]\n.*?^(?=\[)", (MODELS / "mlp/model.toml").read_text(), re.M | re.S)[0]
 
 
-def write_model(repository: Path, name: str, file: bytes, manifest: str = "", version: int = 1) -> Path:
+def write_model(repository: Path, name: str, file: bytes, manifest: str = "", version: int = 1, as_file: str = "model.onnx") -> Path:
     """Adds a model, or a version of one, to a repository. Without a manifest it has all defaults and takes tensors."""
     folder = repository / name / str(version)
     folder.mkdir(parents=True, exist_ok=True)
     (repository / name / "model.toml").write_text(manifest or "# tensors only\n")
     # Renamed, for whoever is reading what was there before.
     (folder / "new").write_bytes(file)
-    (folder / "new").rename(folder / "model.onnx")
+    (folder / "new").rename(folder / as_file)
     return repository
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx_writer import Graph
 from punctual_server import ROOT, run, user, write_config
 from questions import heavy, light, write_model
 from test_lifecycle import status_of
@@ -29,7 +30,8 @@ def test_trees_are_computed_as_xgboost_does_and_openvino_says_why_it_cannot(star
     with start_server(repository).client() as client:
         status = status_of(client, "forest")
         assert status["backend"] == "native"
-        assert "openvino" in status["backend_reason"]
+        assert status["backend_reason"].startswith("openvino: ")
+        assert "ai.onnx.ml.TreeEnsembleClassifier" in status["backend_reason"]
         name = status["inputs"][0].split(" ")[0]
         for row, right, label in zip(inputs[whole], probabilities[whole], labels[whole]):
             outputs = client.answer({"user": user(), "model": "forest", "inputs": {name: row.tolist()}})["outputs"]
@@ -67,11 +69,72 @@ def test_a_backend_that_is_named_is_taken(start_server, tmp_path, backend):
 
 
 def test_what_native_cannot_do_is_refused_with_what_to_do(tmp_path):
-    repository = write_model(tmp_path / "models", "light", light(), 'backend = "native"\ndevice = "GPU"\n')
+    repository = write_model(tmp_path / "models", "light", light(), 'backend = "native"\ndevice = "AUTO"\n')
     write_model(repository, "other", light(), 'backend = "native"\nvariant = "bf16"\n')
+    write_model(repository, "misspelt", light(), 'backend = "Native"\n')
+    write_model(repository, "forest", (FORESTS / "three_classes.onnx").read_bytes(), 'backend = "openvino"\n')
     listed = run("models", "list", "--config", write_config(tmp_path, repository)).stdout
-    assert 'native computes on "CPU"' in listed
+    can = ', which can run it'
+    assert f'{repository}/light/model.toml: device: native computes on "CPU" alone, not on "AUTO"; take backend = "openvino"{can}' in listed
+    assert f"{repository}/other/model.toml: variant: " in listed
     assert '"fp32", not "bf16"' in listed
+    assert f'{repository}/misspelt/model.toml: backend: "Native" is not one of: auto, native, openvino' in listed
+    assert f"{repository}/forest/1/model.onnx: openvino: " in listed
+    assert f'ai.onnx.ml.TreeEnsembleClassifier; take backend = "native"{can}' in listed
+
+
+@pytest.mark.parametrize("backend", ["auto", "native", "openvino"])
+@pytest.mark.parametrize("contents, said", [
+    (b"", "is empty"),
+    (b"this is no model" * 10, "is no ONNX file, or a broken one"),
+    (light()[:200], "is no ONNX file, or a broken one"),
+], ids=["empty", "text", "cut"])  # fmt: skip
+def test_what_is_no_model_is_said_in_one_sentence(tmp_path, backend, contents, said):
+    repository = write_model(tmp_path / "models", "light", contents, f'backend = "{backend}"\n')
+    listed = run("models", "list", "--config", write_config(tmp_path, repository)).stdout
+    assert listed.splitlines()[-1] == f"light: {repository}/light/1/model.onnx: {said}"
+
+
+def test_what_no_backend_can_run_is_refused_with_what_each_says(tmp_path):
+    graph = Graph()
+    graph.node("Foo", ["book"], "probabilities")
+    repository = write_model(tmp_path / "models", "light", graph.model(("book", 22), ("probabilities", 22)))
+    listed = run("models", "list", "--config", write_config(tmp_path, repository)).stdout.splitlines()[-1]
+    assert listed.startswith(f"light: {repository}/light/1/model.onnx: native: ")
+    assert listed.count("model.onnx") == 1
+    assert 'has no operator Foo of domain "ai.onnx"' in listed
+    assert "; openvino: cannot be read: No conversion rule found for operations: Foo" in listed
+    assert "take" not in listed, "nobody else is left"
+
+
+def test_a_listing_says_who_computes_and_reads_what_the_server_kept(tmp_path):
+    repository = write_model(tmp_path / "models", "light", light())
+    kept = tmp_path / "kept.txt"
+    config = write_config(tmp_path, repository, models={"backend_choices": str(kept)})
+    measured = run("models", "list", "--config", config).stdout
+    assert not kept.exists(), "a listing makes no file"
+    assert "light runs on " in measured
+    kept.write_text("")
+    run("models", "list", "--config", config)
+    key, *_ = kept.read_text().split(" ")
+    for backend, other in (("native", "openvino"), ("openvino", "native")):
+        kept.write_text(f"{key} {backend} 10 {other} 20\n")
+        listed = run("models", "list", "--config", config).stdout
+        assert f"light runs on {backend}: native " in listed
+        cells = [cell.strip() for line in listed.splitlines() if " light " in line for cell in line.split("│")]
+        assert backend in cells
+
+
+def test_what_cannot_be_kept_is_said_once(start_server, tmp_path):
+    repository = write_model(tmp_path / "models", "light", light())
+    write_model(repository, "heavy", heavy())
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file/backends.txt"
+    server = start_server(repository, models={"backend_choices": str(path)})
+    said = f"models.backend_choices: {path}: cannot be written: Not a directory; backends are measured again at each start"
+    assert server.log().count(said) == 1
+    with server.client() as client:
+        assert "kept" not in status_of(client, "light")["backend_reason"]
 
 
 def test_answers_of_another_backend_are_not_found_in_the_disk_cache(start_server, tmp_path):

@@ -12,7 +12,9 @@ from bad_input_checks import GOOD
 from punctual_server import MODELS, STYLES, run, running, user, write_config
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there
-COMMANDS = [["serve"], ["load"], ["simulate"], ["replay"], ["models"], ["models", "list"]]
+COMMANDS = [
+    *(["serve"], ["load"], ["simulate"], ["replay"], ["optimize"], ["models"], ["models", "list"], ["models", "explain"]),
+]
 USAGE_ERRORS = {
     "no command": ([], "subcommand"),
     "an unknown command": (["nonsense"], "subcommand"),
@@ -21,6 +23,9 @@ USAGE_ERRORS = {
     "a configuration that is not there": (["serve", "--config", "none.toml"], "none.toml"),
     "models without a command": (["models"], "subcommand"),
     "a listing without a configuration": (["models", "list"], "--config"),
+    "an explanation without a configuration": (["models", "explain"], "--config"),
+    "nothing to optimise": (["optimize"], "MODEL_DIR"),
+    "nothing to optimise on": (["optimize", "models/mlp"], "--data"),
     "a rate of text": (["load", "--rate", "quick"], "--rate"),
     "a port beyond the last": (["load", "--to", "http://127.0.0.1:99999"], "the port must be a number from 1 to 65535"),
     "a negative rate": (["load", "--rate", "-5"], "--rate"),
@@ -67,6 +72,11 @@ CONFIG_ERRORS = {
         REPOSITORY + '[styles]\nday = "mlp"\n[[users.user]]\nname = "u"\ntier = "basic"\n',
         5,
         "user u: style: is missing",
+    ),
+    "a tier's model for no style": (
+        REPOSITORY + '[tiers.x]\nbudget_ms = 5\n[tiers.x.models]\nzen = "mlp"\n',
+        6,
+        "tiers.x.models.zen",
     ),
     "nowhere to listen": (REPOSITORY + '[server]\nlisten = ""\n', 4, "server.listen"),
 }

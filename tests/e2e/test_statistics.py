@@ -186,9 +186,11 @@ def test_the_models_are_listed_with_what_they_take_and_give(client):
         model = models[name]
         assert (model["version"], model["variant"]) == ("1", "fp32")
         # Both can run it: the quicker one does, and what each takes is said.
-        took = dict(part.removesuffix(" us").split() for part in model["backend_reason"].removesuffix("; not kept").split(", "))
+        took = dict(part.removesuffix(" us").split() for part in model["backend_reason"].split(", "))
         assert set(took) == {"native", "openvino"}
-        assert model["backend"] == min(took, key=lambda backend: float(took[backend]))
+        native, openvino = float(took["native"]), float(took["openvino"])
+        if not 0.94 < openvino / native < 0.96:  # what is said is rounded
+            assert model["backend"] == ("openvino" if openvino <= 0.95 * native else "native")
         assert model["serving"] is True
         assert "error" not in model
         assert model["inputs"] == [f"book FP32 {str(shape).replace(' ', '')}"]
