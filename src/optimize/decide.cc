@@ -200,24 +200,24 @@ class Notes {
                              std::to_string(found_.machine.cores) +
                              " cores): latencies are too long, also in how they "
                              "compare.");
-    if (found_.int8.failure.empty() && !found_.int8.trials[found_.int8.method].passed)
+    if (found_.int8.failure.empty() && !found_.int8.good_enough)
       found_.notes.push_back(
-          "No set of layers in float was as faithful as it should be: the int8 file is the best of "
-          "what was tried.");
+          "No int8 file was as faithful on the search part as was asked: it is the best of what was tried.");
   }
 
  private:
   void NoteLayersInFloat() {
+    if (!found_.int8.failure.empty()) return;
     std::size_t layers = 0, weights = 0, all = 0;
-    for (const LayerReport& layer : found_.int8.layers) {
+    for (const LayerReport& layer : found_.int8.file().layers) {
       all += layer.weights;
-      if (layer.reason.empty()) continue;
+      if (layer.reason != kLeftInFloat) continue;
       ++layers;
       weights += layer.weights;
     }
     if (layers == 0) return;
     found_.notes.push_back(
-        "Of the int8 file's " + std::to_string(found_.int8.layers.size()) + " layers " + std::to_string(layers) +
+        "Of the int8 file's " + std::to_string(found_.int8.file().layers.size()) + " layers " + std::to_string(layers) +
         ", with " +
         Printed(100 * static_cast<double>(weights) / std::max<double>(1, static_cast<double>(all)), "%.0f") +
         " % of the weights, stay in float to be as faithful as --max-accuracy-drop asks.");

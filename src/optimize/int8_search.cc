@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <boost/json.hpp>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "optimize/fidelity.h"
-#include "optimize/json_text.h"
 #include "optimize/onnx_file.h"
 #include "optimize/run_model.h"
-#include "optimize/sensitivity.h"
 
 namespace punctual::optimize {
 
@@ -22,7 +23,7 @@ namespace {
 // Files are judged on so many samples at most, and layers by themselves on so many: there are dozens of each, and what
 // was found is judged on all of the held-out samples in the end.
 constexpr std::size_t kMostSearched = 2000, kMostByLayer = 500;
-constexpr std::size_t kMostFiles = 40;  // of one method
+constexpr std::size_t kMostFiles = 60;  // of one method
 // The fidelity of a file that gives numbers that are not finite: codes may well be where a logarithm is not.
 constexpr double kNotFinite = -1e300;
 constexpr std::size_t kMostLayers = 60;  // that are judged by themselves
@@ -35,70 +36,47 @@ constexpr std::array<Method, 3> kMethods = {{{"min-max", RangeMethod::kMinMax},
                                              {"percentile", RangeMethod::kPercentile},
                                              {"mse", RangeMethod::kMeanSquaredError}}};
 
-// A trial and its file.
-struct Found {
-  Int8Trial trial;
-  QuantizedFile file;
-};
-
 json::array ArrayOf(const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); }
 
-std::string TextOf(const Found& found) {
-  json::array layers;
-  for (const LayerReport& layer : found.file.layers)
-    layers.push_back(
-        json::object{{"name", layer.name}, {"type", layer.type}, {"weights", layer.weights}, {"reason", layer.reason}});
-  return JsonText(json::object{{"fidelity", found.trial.fidelity},
-                               {"of_all", found.trial.of_all},
-                               {"passed", found.trial.passed},
-                               {"in_float", ArrayOf(found.trial.in_float)},
-                               {"files_judged", found.trial.files_judged},
-                               {"layers", layers}});
+// Figures as their bits: what is read again must compare as what was found.
+std::string TextOf(const Int8Trial& trial) {
+  json::array files;
+  for (const LayersInFloat& file : trial.files)
+    files.push_back(
+        json::object{{"fidelity", std::bit_cast<std::uint64_t>(file.fidelity)}, {"in_float", ArrayOf(file.layers)}});
+  return json::serialize(json::object{
+      {"of_all", std::bit_cast<std::uint64_t>(trial.of_all)}, {"files", files}, {"files_judged", trial.files_judged}});
 }
 
-Found FoundOf(const json::object& kept) {
-  Found found;
-  found.trial.fidelity = kept.at("fidelity").to_number<double>();
-  found.trial.of_all = kept.at("of_all").to_number<double>();
-  found.trial.passed = kept.at("passed").as_bool();
-  found.trial.files_judged = kept.at("files_judged").to_number<std::size_t>();
-  for (const json::value& layer : kept.at("in_float").as_array()) found.trial.in_float.emplace_back(layer.as_string());
-  for (const json::value& layer : kept.at("layers").as_array())
-    found.file.layers.push_back({std::string(layer.at("name").as_string()), std::string(layer.at("type").as_string()),
-                                 layer.at("weights").to_number<std::size_t>(),
-                                 std::string(layer.at("reason").as_string())});
-  return found;
-}
+double FigureOf(const json::value& kept) { return std::bit_cast<double>(kept.to_number<std::uint64_t>()); }
 
 // What an earlier run kept; none: it did not, or what is there cannot be used.
-std::optional<Found> ReadKept(const WorkFolder& work, const std::string& method) {
+std::optional<Int8Trial> ReadKept(const WorkFolder& work, const std::string& method) {
   const auto text = work.Kept("int8-" + method + ".json");
-  auto onnx = work.Kept("int8-" + method + ".onnx");
-  if (!text || !onnx) return std::nullopt;
+  if (!text) return std::nullopt;
   try {  // whatever is on the disk
-    Found found = FoundOf(json::parse(*text).as_object());
-    found.trial.method = method;
-    found.file.onnx = std::move(*onnx);
-    return found;
+    const json::value kept = json::parse(*text);
+    Int8Trial trial{.method = method};
+    trial.of_all = FigureOf(kept.at("of_all"));
+    trial.files_judged = kept.at("files_judged").to_number<std::size_t>();
+    for (const json::value& each : kept.at("files").as_array()) {
+      LayersInFloat& file = trial.files.emplace_back();
+      file.fidelity = FigureOf(each.at("fidelity"));
+      for (const json::value& layer : each.at("in_float").as_array()) file.layers.emplace_back(layer.as_string());
+    }
+    if (trial.files.empty()) return std::nullopt;
+    return trial;
   } catch (const std::exception&) {
     return std::nullopt;
   }
 }
 
-std::size_t WeightsInFloat(const QuantizedFile& file) {
-  std::size_t weights = 0;
-  for (const LayerReport& layer : file.layers) weights += layer.reason.empty() ? 0 : layer.weights;
-  return weights;
-}
-
-bool IsBetter(const Found& a, const Found& b) {
-  if (a.trial.passed != b.trial.passed) return a.trial.passed;
-  if (a.trial.passed) {
-    const std::size_t of_a = WeightsInFloat(a.file), of_b = WeightsInFloat(b.file);
-    if (of_a != of_b) return of_a < of_b;
-  }
-  return a.trial.fidelity > b.trial.fidelity;
-}
+// A file that may be made.
+struct Choice {
+  std::size_t method = 0;
+  const LayersInFloat* file = nullptr;
+  std::size_t in_float = 0;  // weights
+};
 
 class Search {
  public:
@@ -111,19 +89,21 @@ class Search {
   }
 
   Result<Int8Search> Run() {
-    Int8Search search{.least = request_.least, .samples = places_.size()};
-    if (const auto layers = ListLayers(request_.subject.folder.onnx); layers.has_error()) return layers.error();
-    std::optional<Found> best;
+    Int8Search search{.levels = request_.levels, .samples = places_.size()};
+    PUNCTUAL_ASSIGN(const std::vector<LayerReport> layers, ListLayers(request_.subject.folder.onnx));
+    for (const LayerReport& layer : layers) weights_[layer.name] = layer.weights;
     for (const Method& method : kMethods) {
-      PUNCTUAL_ASSIGN(Found found, Try(method));
-      search.trials.push_back(found.trial);
-      if (best && !IsBetter(found, *best)) continue;
-      search.method = search.trials.size() - 1;
-      best = std::move(found);
+      PUNCTUAL_ASSIGN(search.trials.emplace_back(), Try(method));
     }
-    PUNCTUAL_ASSIGN(search.layer_error, JudgeLayers(kMethods[search.method].method));
-    search.onnx = std::move(best->file.onnx);
-    search.layers = std::move(best->file.layers);
+    std::vector<Choice> chosen = Chosen(search.trials);
+    search.good_enough = !chosen.empty();
+    if (chosen.empty()) chosen = {MostFaithful(search.trials)};
+    PUNCTUAL_ASSIGN(search.layer_error, JudgeLayers(kMethods[chosen.front().method].method));
+    for (const Choice& choice : chosen) {
+      PUNCTUAL_ASSIGN(QuantizedFile made, Make(choice));
+      search.files.push_back(
+          {kMethods[choice.method].name, choice.file->fidelity, std::move(made.onnx), std::move(made.layers)});
+    }
     return search;
   }
 
@@ -132,10 +112,10 @@ class Search {
     if (request_.progress) request_.progress(what, done, of);
   }
 
-  Result<Found> Try(const Method& method) {
+  Result<Int8Trial> Try(const Method& method) {
     if (auto kept = ReadKept(work_, method.name)) return std::move(*kept);
     PUNCTUAL_TRY(Observe());
-    SensitivityOptions options{.least = request_.least, .most_trials = kMostFiles};
+    SensitivityOptions options{.levels = request_.levels, .most_trials = kMostFiles};
     options.progress = [&](std::size_t trials, std::size_t of, const std::string&, double) {
       Say(std::string("int8 files, ranges by ") + method.name, trials, of);
     };
@@ -146,17 +126,56 @@ class Search {
       return Fidelity(ReferenceOf(places_), *answers);
     };
     const ValueRanges ranges = ChooseRanges(observations_, method.method);
-    PUNCTUAL_ASSIGN(Sensitivity found, FindLayersForFloat(request_.subject.folder.onnx, ranges, judge, options));
-    Found result{{.method = method.name,
-                  .fidelity = found.fidelity,
-                  .of_all = found.of_all,
-                  .passed = found.passed,
-                  .in_float = std::move(found.in_float),
-                  .files_judged = found.trials},
-                 std::move(found.file)};
-    PUNCTUAL_TRY(work_.Keep(std::string("int8-") + method.name + ".onnx", result.file.onnx));
-    PUNCTUAL_TRY(work_.Keep(std::string("int8-") + method.name + ".json", TextOf(result)));
-    return result;
+    PUNCTUAL_ASSIGN(Sensitivity found, FindLayersForCodes(request_.subject.folder.onnx, ranges, judge, options));
+    Int8Trial trial{
+        .method = method.name, .of_all = found.of_all, .files = std::move(found.files), .files_judged = found.trials};
+    PUNCTUAL_TRY(work_.Keep(std::string("int8-") + method.name + ".json", TextOf(trial)));
+    return trial;
+  }
+
+  std::vector<Choice> All(const std::vector<Int8Trial>& trials) const {
+    std::vector<Choice> all;
+    for (std::size_t method = 0; method < trials.size(); ++method) {
+      for (const LayersInFloat& file : trials[method].files) {
+        Choice& choice = all.emplace_back(Choice{method, &file});
+        for (const std::string& layer : file.layers) choice.in_float += WeightsOf(layer);
+      }
+    }
+    return all;
+  }
+
+  // Of those that reach a level, for each level the one with the fewest weights in float, then the most faithful.
+  std::vector<Choice> Chosen(const std::vector<Int8Trial>& trials) const {
+    const std::vector<Choice> all = All(trials);
+    std::vector<Choice> chosen;
+    for (const double level : request_.levels) {
+      std::optional<Choice> best;
+      for (const Choice& choice : all)
+        if (choice.file->fidelity >= level &&
+            (!best || choice.in_float < best->in_float ||
+             (choice.in_float == best->in_float && choice.file->fidelity > best->file->fidelity)))
+          best = choice;
+      if (best && (chosen.empty() || best->in_float < chosen.back().in_float)) chosen.push_back(*best);
+    }
+    return chosen;
+  }
+
+  Choice MostFaithful(const std::vector<Int8Trial>& trials) const {
+    const std::vector<Choice> all = All(trials);
+    return *std::ranges::max_element(all, {}, [](const Choice& choice) { return choice.file->fidelity; });
+  }
+
+  // Of what an earlier run kept, whatever it is.
+  std::size_t WeightsOf(const std::string& layer) const {
+    const auto found = weights_.find(layer);
+    return found == weights_.end() ? 0 : found->second;
+  }
+
+  Result<QuantizedFile> Make(const Choice& choice) {
+    PUNCTUAL_TRY(Observe());
+    const std::vector<std::string>& in_float = choice.file->layers;
+    return Quantize(request_.subject.folder.onnx, ChooseRanges(observations_, kMethods[choice.method].method),
+                    {.in_float = {in_float.begin(), in_float.end()}});
   }
 
   Result<void> Observe() {
@@ -216,6 +235,7 @@ class Search {
   const Int8SearchRequest& request_;
   WorkFolder& work_;
   std::vector<std::size_t> places_, by_layer_;
+  std::map<std::string, std::size_t> weights_;  // of each layer
   Observations observations_;
 };
 

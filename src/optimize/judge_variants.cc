@@ -108,21 +108,34 @@ Result<void> Time(const JudgeRequest& request, std::vector<Judged>& all) {
   return {};
 }
 
-}  // namespace
-
-Result<std::vector<VariantRun>> JudgeVariants(const JudgeRequest& request, const std::vector<Candidate>& candidates) {
-  std::vector<Judged> all;
-  for (const Candidate& candidate : candidates) {
-    std::optional<Answers> first;
-    for (Compiled& compiled : CompileByAll(request.subject, candidate.backends, candidate.onnx, candidate.precision)) {
-      PUNCTUAL_ASSIGN(Judged judged, JudgeOne(request, candidate, std::move(compiled), first));
-      all.push_back(std::move(judged));
-    }
+Result<void> JudgeByAll(const JudgeRequest& request, const Candidate& candidate, std::vector<Judged>& all) {
+  std::optional<Answers> first;
+  for (Compiled& compiled : CompileByAll(request.subject, candidate.backends, candidate.onnx, candidate.precision)) {
+    PUNCTUAL_ASSIGN(Judged judged, JudgeOne(request, candidate, std::move(compiled), first));
+    all.push_back(std::move(judged));
   }
-  PUNCTUAL_TRY(Time(request, all));
+  return {};
+}
+
+std::vector<VariantRun> RunsOf(std::vector<Judged> all) {
   std::vector<VariantRun> runs;
   for (Judged& judged : all) runs.push_back(std::move(judged.run));
   return runs;
+}
+
+}  // namespace
+
+Result<std::vector<VariantRun>> JudgeUntimed(const JudgeRequest& request, const Candidate& candidate) {
+  std::vector<Judged> all;
+  PUNCTUAL_TRY(JudgeByAll(request, candidate, all));
+  return RunsOf(std::move(all));
+}
+
+Result<std::vector<VariantRun>> JudgeVariants(const JudgeRequest& request, const std::vector<Candidate>& candidates) {
+  std::vector<Judged> all;
+  for (const Candidate& candidate : candidates) PUNCTUAL_TRY(JudgeByAll(request, candidate, all));
+  PUNCTUAL_TRY(Time(request, all));
+  return RunsOf(std::move(all));
 }
 
 }  // namespace punctual::optimize

@@ -39,8 +39,12 @@ struct Candidate {
   const Samples* questions = nullptr;
 };
 
-// A run of each candidate by each of its backends, in that order: judged on the held-out samples, then timed
-// side by side. Errors of RunModel, Compare and TimeModels; a backend that refuses a file is no error.
+// A run of the candidate by each of its backends, in that order, judged on the held-out samples: without its latencies.
+// Errors of RunModel and Compare; a backend that refuses a file is no error.
+Result<std::vector<VariantRun>> JudgeUntimed(const JudgeRequest& request, const Candidate& candidate);
+
+// JudgeUntimed of each candidate, then all timed side by side. Errors of RunModel, Compare and TimeModels; a backend
+// that refuses a file is no error.
 Result<std::vector<VariantRun>> JudgeVariants(const JudgeRequest& request, const std::vector<Candidate>& candidates);
 
 }  // namespace punctual::optimize

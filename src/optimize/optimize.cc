@@ -20,6 +20,7 @@
 #include "optimize/run_model.h"
 #include "optimize/split.h"
 #include "optimize/subject.h"
+#include "optimize/take_int8.h"
 #include "optimize/work_folder.h"
 
 namespace punctual::optimize {
@@ -204,17 +205,39 @@ class Pipeline {
     return {};
   }
 
+  Gate LossGate() const { return {options_.max_accuracy_drop, "--max-accuracy-drop"}; }
+
+  // The gate judges an interval's end, and on other samples: the first asks for much more than it does. With labels
+  // only right answers count, which are a part of those that become another class.
+  std::vector<double> Levels() const {
+    const double allowed = options_.max_accuracy_drop;
+    std::vector<double> levels = {1 - allowed / 4, 1 - allowed / 2, 1 - allowed};
+    if (samples_.has_labels()) levels.push_back(1 - 2 * allowed);
+    return levels;
+  }
+
+  // What judges the int8 files, and then all that was made.
+  JudgeRequest Judging() const {
+    return {.subject = *subject_,
+            .samples = samples_,
+            .held_out = parts_.held_out,
+            .reference = answers_[2],
+            .seed = options_.seed,
+            .progress = Forward()};
+  }
+
   Result<void> MakeInt8(WorkFolder& work) {
-    // Half of what the gate allows: it judges the interval's end.
     const Int8SearchRequest request{.subject = *subject_,
                                     .samples = samples_,
                                     .parts = parts_,
                                     .of_search = answers_[1],
-                                    .least = 1 - options_.max_accuracy_drop / 2,
+                                    .levels = Levels(),
                                     .progress = Forward()};
     PUNCTUAL_ASSIGN(found_.int8, FindInt8(request, work));
-    if (found_.int8.failure.empty())
-      found_.files.push_back({"int8", found_.int8.onnx.size(), DigestOf(found_.int8.onnx)});
+    if (!found_.int8.failure.empty()) return {};
+    PUNCTUAL_TRY(TakeInt8(Judging(), LossGate(), found_.int8));
+    const std::string& onnx = found_.int8.file().onnx;
+    found_.files.push_back({"int8", onnx.size(), DigestOf(onnx)});
     return {};
   }
 
@@ -243,23 +266,15 @@ class Pipeline {
     std::vector<Candidate> candidates = {
         {manifest.variant, subject_->folder.onnx, manifest.variant, subject_->backends, std::nullopt}};
     if (manifest.variant == "fp32")
-      candidates.push_back({"bf16", subject_->folder.onnx, "bf16", subject_->backends,
-                            Gate{options_.max_accuracy_drop, "--max-accuracy-drop"}});
+      candidates.push_back({"bf16", subject_->folder.onnx, "bf16", subject_->backends, LossGate()});
     if (found_.int8.failure.empty())
-      candidates.push_back({"int8", found_.int8.onnx, "fp32", subject_->backends,
-                            Gate{options_.max_accuracy_drop, "--max-accuracy-drop"}});
+      candidates.push_back(Int8Candidate(*subject_, LossGate(), found_.int8.file().onnx));
     if (found_.student.failure.empty())
       candidates.push_back({"student", found_.student.onnx, "fp32", AutoBackends(),
                             Gate{options_.max_student_accuracy_drop, "--max-student-accuracy-drop"},
                             &found_.student.questions});
-    const JudgeRequest request{.subject = *subject_,
-                               .samples = samples_,
-                               .held_out = parts_.held_out,
-                               .reference = answers_[2],
-                               .seed = options_.seed,
-                               .progress = Forward()};
     found_.machine = ThisMachine();  // before the timing, which keeps all cores busy itself
-    PUNCTUAL_ASSIGN(found_.runs, JudgeVariants(request, candidates));
+    PUNCTUAL_ASSIGN(found_.runs, JudgeVariants(Judging(), candidates));
     return {};
   }
 
@@ -269,7 +284,7 @@ class Pipeline {
     const std::string version = folder.name + "/" + folder.version + "/";
     PUNCTUAL_TRY(work.Write(folder.name + "/model.toml", manifest_));
     PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
-    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.onnx));
+    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.file().onnx));
     PUNCTUAL_ASSIGN(const std::string signals, Signals());
     if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
     PUNCTUAL_TRY(work.Write(version + "profile.json", ProfileJson(MakeProfile())));
@@ -277,8 +292,8 @@ class Pipeline {
       PUNCTUAL_TRY(work.Write(found_.student_name + "/model.toml", found_.student.manifest));
       PUNCTUAL_TRY(work.Write(found_.student_name + "/1/model.onnx", found_.student.onnx));
     }
-    PUNCTUAL_TRY(Load(folder.name, folder.version, manifest_, found_.serves == "int8" ? found_.int8.onnx : folder.onnx,
-                      signals));
+    PUNCTUAL_TRY(Load(folder.name, folder.version, manifest_,
+                      found_.serves == "int8" ? found_.int8.file().onnx : folder.onnx, signals));
     PUNCTUAL_TRY(work.Write("report.json", ReportJson(found_)));
     PUNCTUAL_TRY(work.Write("report.html", ReportHtml(found_)));
     return work.Publish();

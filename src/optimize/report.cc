@@ -106,25 +106,34 @@ json::object ObjectOf(const TierChoice& choice, const Optimization& found) {
 
 json::object ObjectOf(const Int8Search& search) {
   if (!search.failure.empty()) return {{"failure", search.failure}};
-  json::array trials, layers, errors;
-  for (const Int8Trial& trial : search.trials)
+  json::array trials, files, layers, errors;
+  for (const Int8Trial& trial : search.trials) {
+    json::array found;
+    for (const LayersInFloat& file : trial.files)
+      found.push_back(json::object{{"fidelity", file.fidelity}, {"in_float", ArrayOf(file.layers)}});
     trials.push_back(json::object{{"method", trial.method},
-                                  {"fidelity", trial.fidelity},
                                   {"all_layers", trial.of_all},
-                                  {"good_enough", trial.passed},
-                                  {"in_float", ArrayOf(trial.in_float)},
+                                  {"found", found},
                                   {"files_judged", trial.files_judged}});
-  for (const LayerReport& layer : search.layers) {
+  }
+  for (const Int8File& file : search.files)
+    files.push_back(json::object{{"method", file.method},
+                                 {"fidelity", file.fidelity},
+                                 {"bytes", file.onnx.size()},
+                                 {"passed", file.passed},
+                                 {"gate", TextOrNull(file.gate)}});
+  for (const LayerReport& layer : search.file().layers) {
     json::object object{{"name", layer.name}, {"type", layer.type}, {"weights", layer.weights}};
     object["in_float_because"] = TextOrNull(layer.reason);
     layers.push_back(object);
   }
   for (const LayerError& error : search.layer_error)
     errors.push_back(json::object{{"layer", error.layer}, {"mean_difference", error.mean_difference}});
-  return {{"method", search.trials[search.method].method},
-          {"least_fidelity", search.least},
-          {"samples", search.samples},
+  return {{"samples", search.samples},
+          {"levels", json::array(search.levels.begin(), search.levels.end())},
           {"trials", trials},
+          {"files", files},
+          {"taken", search.taken},
           {"layers", layers},
           {"alone", errors}};
 }

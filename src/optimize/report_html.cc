@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/config_file.h"
@@ -192,15 +194,15 @@ std::string TradeOff(const Optimization& found) {
 std::string LayerErrors(const Optimization& found) {
   constexpr std::size_t kMost = 20;
   if (!found.int8.failure.empty()) return "";
-  const auto& left = found.int8.trials[found.int8.method].in_float;
+  std::set<std::string> left;
+  for (const LayerReport& layer : found.int8.file().layers)
+    if (!layer.reason.empty()) left.insert(layer.name);
   std::vector<PlotBar> bars;
   for (const LayerError& error : found.int8.layer_error)
-    if (bars.size() < kMost)
-      bars.push_back(
-          {error.layer, error.mean_difference, std::find(left.begin(), left.end(), error.layer) != left.end()});
+    if (bars.size() < kMost) bars.push_back({error.layer, error.mean_difference, left.contains(error.layer)});
   return Figure("Error by layer", BarPlot(bars),
-                "Mean difference of the answers with codes in this layer alone; in the second colour those that were "
-                "left in float" +
+                "Mean difference of the answers with codes in this layer alone (ranges by " +
+                    Escaped(found.int8.files.front().method) + "); in the second colour those that were left in float" +
                     std::string(found.int8.layer_error.size() > kMost ? "; the worst 20." : "."));
 }
 
@@ -270,25 +272,36 @@ std::string Agreements(const Optimization& found, const VariantRun& run) {
   return text + ".</figcaption></figure>\n";
 }
 
+// Of a file that gave numbers which are not finite there is none.
+std::string FidelityText(double fidelity) { return fidelity < -1e100 ? "not finite" : Percent(fidelity); }
+
 std::string Layers(const Optimization& found) {
   if (!found.int8.failure.empty()) return "<p>" + Escaped(found.int8.failure) + "</p>\n";
-  std::string rows = Row({"ranges by", "all layers", "file", "files judged", "layers left in float"}, "th");
-  for (const Int8Trial& trial : found.int8.trials) {
-    std::string left;
-    for (const std::string& layer : trial.in_float) left += (left.empty() ? "" : ", ") + layer;
-    const bool taken = &trial == &found.int8.trials[found.int8.method];
-    rows += Row({Escaped(trial.method) + (taken ? " (taken)" : ""), Percent(trial.of_all), Percent(trial.fidelity),
-                 std::to_string(trial.files_judged), left.empty() ? "none" : Escaped(left)});
+  std::string rows = Row({"ranges by", "codes in all layers", "files tried"}, "th");
+  for (const Int8Trial& trial : found.int8.trials)
+    rows += Row({Escaped(trial.method), FidelityText(trial.of_all), std::to_string(trial.files_judged)});
+  std::string levels;
+  for (const double level : found.int8.levels) levels += (levels.empty() ? "" : ", ") + Percent(level);
+  std::string text = "<p>Fidelity is of " + std::to_string(found.int8.samples) +
+                     " samples of the search part. For each of " + levels +
+                     " the file with the most codes was looked for.</p>\n" + Table(rows);
+  rows = Row({"file", "ranges by", "bytes", "layers in float", "fidelity", "gate"}, "th");
+  for (std::size_t i = 0; i < found.int8.files.size(); ++i) {
+    const Int8File& file = found.int8.files[i];
+    const auto in_float = std::ranges::count_if(file.layers, [](const auto& layer) { return !layer.reason.empty(); });
+    rows += Row({std::to_string(i + 1) + (file.passed && i == found.int8.taken ? " (taken)" : ""), Escaped(file.method),
+                 std::to_string(file.onnx.size()),
+                 std::to_string(in_float) + " of " + std::to_string(file.layers.size()), FidelityText(file.fidelity),
+                 file.gate.empty() ? "not judged" : (file.passed ? "passed: " : "failed: ") + Escaped(file.gate)});
   }
-  std::string text = "<p>Fidelity on " + std::to_string(found.int8.samples) + " samples of the search part; at least " +
-                     Percent(found.int8.least) + " was wanted.</p>\n" + Table(rows, kTextLast);
+  text += "<p>These were judged on the held-out part in this order, up to the first that did not pass.</p>\n" +
+          Table(rows, kTextLast);
   rows = Row({"layer", "type", "weights", "computed"}, "th");
-  for (const LayerReport& layer : found.int8.layers)
+  for (const LayerReport& layer : found.int8.file().layers)
     rows += Row({Escaped(layer.name), Escaped(layer.type), std::to_string(layer.weights),
-                 layer.reason.empty() ? "int8"
-                                      : "float: " + Escaped(layer.reason == kLeftInFloat
-                                                                ? "with codes here the file was not faithful enough"
-                                                                : layer.reason)});
+                 layer.reason.empty()
+                     ? "int8"
+                     : "float: " + Escaped(layer.reason == kLeftInFloat ? "to be faithful enough" : layer.reason)});
   return text + Table(rows, kTextLast);
 }
 

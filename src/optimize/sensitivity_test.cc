@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -35,84 +36,133 @@ std::string FourLayers() {
 
 const ValueRanges kRanges = {{"x", {-1, 1}}, {"a_out", {-1, 1}}, {"b_out", {-1, 1}}, {"c_out", {-1, 1}}};
 
-// Of a file: 1 less what each layer with codes costs.
+// Of a file: 1 less what each layer with codes costs, and less what some of them cost together.
 class CostOfLayers {
  public:
-  explicit CostOfLayers(std::map<std::string, double> costs) : costs_(std::move(costs)) {}
+  explicit CostOfLayers(std::map<std::string, double> costs, std::map<std::set<std::string>, double> together = {})
+      : costs_(std::move(costs)), together_(std::move(together)) {}
   Result<double> operator()(std::string_view onnx) const {
     onnx::ModelProto model;
     EXPECT_TRUE(model.ParseFromArray(onnx.data(), static_cast<int>(onnx.size())));
-    std::set<std::string> as_codes;
-    double fidelity = 1;
+    std::set<std::string> codes, layers;
     for (const onnx::NodeProto& node : model.graph().node()) {
-      if (node.op_type() == "DequantizeLinear") as_codes.insert(node.output(0));
-      if (Is(node, "MatMul") && as_codes.contains(node.input(1))) fidelity -= costs_.at(node.name());
+      if (node.op_type() == "DequantizeLinear") codes.insert(node.output(0));
+      if (Is(node, "MatMul") && codes.contains(node.input(1))) layers.insert(node.name());
     }
+    double fidelity = 1;
+    for (const std::string& layer : layers) fidelity -= costs_.at(layer);
+    for (const auto& [some, cost] : together_)
+      if (std::ranges::includes(layers, some)) fidelity -= cost;
     return fidelity;
   }
 
  private:
   std::map<std::string, double> costs_;
+  std::map<std::set<std::string>, double> together_;
 };
 
-TEST(SensitivityTest, AFileThatPassesKeepsAllItsCodes) {
-  const auto found = FindLayersForFloat(FourLayers(), kRanges, CostOfLayers({{"a", 0}, {"b", 0}, {"c", 0}, {"d", 0}}));
-  EXPECT_TRUE(found->passed);
+const std::map<std::string, double> kCosts = {{"a", 0.05}, {"b", 0.001}, {"c", 0.1}, {"d", 0.02}};
+
+TEST(SensitivityTest, CodesInAllLayersAreTriedFirst) {
+  const CostOfLayers judge({{"a", 0}, {"b", 0}, {"c", 0}, {"d", 0}});
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, judge);
+  EXPECT_TRUE(found->good_enough);
   EXPECT_EQ(found->trials, 1u);
-  EXPECT_THAT(found->in_float, IsEmpty());
+  ASSERT_EQ(found->files.size(), 1u);
+  EXPECT_THAT(found->files[0].layers, IsEmpty());
+  EXPECT_EQ(found->files[0].fidelity, 1);
 }
 
-TEST(SensitivityTest, TheWorstLayersAreLeftInFloatUntilTheRestPasses) {
+TEST(SensitivityTest, LayersGetCodesOneAfterTheOtherTheBestFirst) {
   std::vector<std::string> tried;
-  const SensitivityOptions options{.least = 0.94, .progress = [&](auto, auto of, const std::string& what, double) {
+  const SensitivityOptions options{.levels = {0.97, 0.9},
+                                   .progress = [&](auto, auto of, const std::string& what, double) {
                                      EXPECT_EQ(of, 60u);
                                      tried.push_back(what);
                                    }};
-  const CostOfLayers judge({{"a", 0.05}, {"b", 0.001}, {"c", 0.1}, {"d", 0.02}});
-  const auto found = FindLayersForFloat(FourLayers(), kRanges, judge, options).value();
-  EXPECT_TRUE(found.passed);
-  EXPECT_THAT(found.in_float, ElementsAre("c", "a"));
+  const CostOfLayers judge(kCosts);
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, judge, options).value();
+  EXPECT_TRUE(found.good_enough);
   EXPECT_NEAR(found.of_all, 1 - 0.171, 1e-9);
-  EXPECT_NEAR(found.fidelity, 1 - 0.021, 1e-9);
-  EXPECT_NEAR(*judge(found.file.onnx), found.fidelity, 1e-12);
-  EXPECT_THAT(tried, ElementsAre("codes in all layers", "codes in \"b\" alone", "codes in \"a\" alone",
-                                 "codes in \"c\" alone", "codes in \"d\" alone", "\"c\" in float", "\"a\" in float"));
-  EXPECT_EQ(found.trials, 7u);
+  ASSERT_EQ(found.files.size(), 2u);
+  EXPECT_THAT(found.files[0].layers, ElementsAre("a", "c"));
+  EXPECT_THAT(found.files[1].layers, ElementsAre("c"));
+  for (const LayersInFloat& file : found.files) {
+    const std::set<std::string> in_float(file.layers.begin(), file.layers.end());
+    EXPECT_NEAR(*judge(Quantize(FourLayers(), kRanges, {.in_float = in_float})->onnx), file.fidelity, 1e-12);
+  }
+  // No file is judged twice: not that with codes in b alone, nor that with codes in all.
+  EXPECT_THAT(tried,
+              ElementsAre("codes in all layers", "codes in \"b\" alone", "codes in \"a\" alone", "codes in \"c\" alone",
+                          "codes in \"d\" alone", "codes in \"d\" too", "codes in \"a\" too", "codes in \"c\" too"));
+  EXPECT_EQ(found.trials, 8u);
 }
 
-TEST(SensitivityTest, OfEquallyBadLayersTheOneWithFewestWeightsGoesFirst) {
-  const auto found = FindLayersForFloat(
-      FourLayers(), kRanges, CostOfLayers({{"a", 0.1}, {"b", 0.1}, {"c", 0.1}, {"d", 0.1}}), {.least = 0.75});
-  EXPECT_THAT(found->in_float, ElementsAre("d", "c"));
+TEST(SensitivityTest, ALevelThatGivesNoMoreCodesGivesNoFile) {
+  const auto found =
+      FindLayersForCodes(FourLayers(), kRanges, CostOfLayers(kCosts), {.levels = {2, 0.97, 0.96, 0.5}}).value();
+  ASSERT_EQ(found.files.size(), 2u);
+  EXPECT_THAT(found.files[0].layers, ElementsAre("a", "c"));
+  EXPECT_THAT(found.files[1].layers, IsEmpty());
+}
+
+TEST(SensitivityTest, OneThatIsTooMuchDoesNotKeepTheOthersOut) {
+  const CostOfLayers judge(kCosts, {{{"b", "d"}, 0.5}});
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, judge, {.levels = {0.9}}).value();
+  ASSERT_EQ(found.files.size(), 1u);
+  EXPECT_THAT(found.files[0].layers, ElementsAre("c", "d"));
+}
+
+TEST(SensitivityTest, OfEquallyGoodLayersTheOneWithMostWeightsGoesFirst) {
+  const CostOfLayers judge({{"a", 0.1}, {"b", 0.1}, {"c", 0.1}, {"d", 0.1}});
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, judge, {.levels = {0.75}});
+  EXPECT_THAT(found->files.back().layers, ElementsAre("c", "d"));
+}
+
+TEST(SensitivityTest, LayersThatWereNotJudgedAloneGetCodesLastAndTogether) {
+  // Of four trials one is left for each of two layers, those with most weights: b and a.
+  const CostOfLayers harmless({{"a", 0.02}, {"b", 0.02}, {"c", 0}, {"d", 0}}, {{{"a", "b"}, 0.5}});
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, harmless, {.levels = {0.97}, .most_trials = 5}).value();
+  ASSERT_EQ(found.files.size(), 1u);
+  EXPECT_THAT(found.files[0].layers, ElementsAre("a"));
+  const CostOfLayers harmful({{"a", 0.01}, {"b", 0.01}, {"c", 0.3}, {"d", 0}});
+  const auto without = FindLayersForCodes(FourLayers(), kRanges, harmful, {.levels = {0.97}, .most_trials = 5}).value();
+  ASSERT_EQ(without.files.size(), 1u);
+  EXPECT_THAT(without.files[0].layers, ElementsAre("c", "d"));
 }
 
 TEST(SensitivityTest, TrialsAreBounded) {
-  for (const std::size_t most : {1u, 2u, 3u, 4u, 5u}) {
-    std::size_t judged = 0;
-    const CostOfLayers cost({{"a", 0.05}, {"b", 0.001}, {"c", 0.1}, {"d", 0.02}});
-    const auto found = FindLayersForFloat(FourLayers(), kRanges,
-                                          [&](std::string_view onnx) {
-                                            ++judged;
-                                            return cost(onnx);
-                                          },
-                                          {.least = 0.9999, .most_trials = most});
-    EXPECT_FALSE(found->passed);
-    EXPECT_EQ(found->trials, judged);
-    EXPECT_LE(judged, most);
-    EXPECT_FALSE(found->file.onnx.empty());
+  for (const double least : {0.9999, 0.5}) {
+    for (std::size_t most = 1; most < 9; ++most) {
+      std::size_t judged = 0;
+      const CostOfLayers cost(kCosts);
+      const auto found = FindLayersForCodes(FourLayers(), kRanges,
+                                            [&](std::string_view onnx) {
+                                              ++judged;
+                                              return cost(onnx);
+                                            },
+                                            {.levels = {0.9999, least}, .most_trials = most});
+      EXPECT_EQ(found->good_enough, least == 0.5);
+      EXPECT_EQ(found->trials, judged);
+      EXPECT_LE(judged, most);
+      // Whatever was not tried, all of them were.
+      if (found->good_enough) {
+        EXPECT_THAT(found->files.back().layers, IsEmpty());
+      }
+    }
   }
 }
 
-TEST(SensitivityTest, WhereNothingPassesTheBestFileIsGiven) {
-  const CostOfLayers judge({{"a", 0.05}, {"b", 0.01}, {"c", 0.1}, {"d", 0.02}});
-  const auto found = FindLayersForFloat(FourLayers(), kRanges, judge, {.least = 0.9999}).value();
-  EXPECT_FALSE(found.passed);
-  EXPECT_THAT(found.in_float, ElementsAre("c", "a", "d"));
-  EXPECT_NEAR(found.fidelity, 0.99, 1e-9);
+TEST(SensitivityTest, WhereNoLevelIsReachedTheBestIsGiven) {
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, CostOfLayers(kCosts), {.levels = {0.9999}}).value();
+  EXPECT_FALSE(found.good_enough);
+  ASSERT_EQ(found.files.size(), 1u);
+  EXPECT_THAT(found.files[0].layers, ElementsAre("a", "c", "d"));
+  EXPECT_NEAR(found.files[0].fidelity, 0.999, 1e-9);
 }
 
 TEST(SensitivityTest, TheJudgesErrorIsPassedOn) {
-  const auto found = FindLayersForFloat(FourLayers(), kRanges, [](std::string_view) -> Result<double> {
+  const auto found = FindLayersForCodes(FourLayers(), kRanges, [](std::string_view) -> Result<double> {
     return Fail(Code::kInternal, "the judge is ill");
   });
   EXPECT_EQ(found.error().message, "the judge is ill");

@@ -15,7 +15,9 @@ class ModelOnDisk {
   }
 
   std::string path() const { return repository_.path() + "/m"; }
-  WorkFolder work() const { return WorkFolder::Open(repository_.path() + "/made", {1, 2}).value(); }
+  WorkFolder work(const std::string& name = "made") const {
+    return WorkFolder::Open(repository_.path() + "/" + name, {1, 2}).value();
+  }
 
  private:
   test::TemporaryRepository repository_;

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "backend/native/graph/onnx_reader.h"
 #include "backend/native/operators/operator.h"
@@ -162,12 +163,15 @@ TEST_P(Int8FilesTest, LayersInFloatMakeUpForWhatCodesCost) {
     return Compare(in_float, Answers("native", std::string(onnx), made)).same_class;
   };
   const double with_all = judge(made.int8).value();
-  const auto found = optimize::FindLayersForFloat(made.in_float, made.ranges, judge, {.least = 0.992}).value();
-  std::cout << GetParam() << ": from " << 100 * with_all << " to " << 100 * found.fidelity << " % with "
-            << found.in_float.size() << " layers in float, after " << found.trials << " trials\n";
+  const auto found = optimize::FindLayersForCodes(made.in_float, made.ranges, judge, {.levels = {0.992}}).value();
+  const optimize::LayersInFloat& with = found.files.back();
+  std::cout << GetParam() << ": from " << 100 * with_all << " to " << 100 * with.fidelity << " % with "
+            << with.layers.size() << " layers in float, after " << found.trials << " trials\n";
   EXPECT_EQ(found.of_all, with_all);
-  EXPECT_TRUE(found.passed);
-  EXPECT_EQ(judge(found.file.onnx).value(), found.fidelity);
+  EXPECT_TRUE(found.good_enough);
+  const std::set<std::string> left(with.layers.begin(), with.layers.end());
+  const auto file = optimize::Quantize(made.in_float, made.ranges, {.in_float = left}).value();
+  EXPECT_EQ(judge(file.onnx).value(), with.fidelity);
 }
 
 // An answer is then a function of the input's codes, and may be shared exactly (model/input_codes.h).
