@@ -127,7 +127,7 @@ class Decision {
     const VariantRun& run = found_.runs[*chosen];
     if (run.variant == own) return "The model itself fits " + tiers + " with room, by " + run.backend + ".";
     if (run.variant == "student")
-      return "Only the student fits " + tiers + " with room: the table of tiers has the TOML that gives it to them.";
+      return "Only the student fits " + tiers + " with room: the TOML that gives it to them is below.";
     return "The most faithful that fits " + tiers + " with room is " + run.variant + " by " + run.backend + ".";
   }
 

@@ -212,7 +212,7 @@ class Pipeline {
   std::vector<double> Levels() const {
     const double allowed = options_.max_accuracy_drop;
     std::vector<double> levels = {1 - allowed / 4, 1 - allowed / 2, 1 - allowed};
-    if (samples_.has_labels()) levels.push_back(1 - 2 * allowed);
+    if (samples_.has_labels()) levels.insert(levels.end(), {1 - 1.5 * allowed, 1 - 2 * allowed});
     return levels;
   }
 

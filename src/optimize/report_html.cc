@@ -25,7 +25,8 @@ h3 { font-size: 15px; margin: 0 0 6px; } p { margin: 6px 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 5px 9px; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--dim); font-weight: 600; } th:first-child, td:first-child, .left, table.left-last td:last-child, table.left-last th:last-child { text-align: left; }
-td { white-space: nowrap; } td:last-child, td.left { white-space: normal; } td:last-child { min-width: 7em; }
+td { white-space: nowrap; } td.left { white-space: normal; }
+table.left-last td:last-child { white-space: normal; min-width: 7em; }
 tr.served td:first-child { font-weight: 700; } .good { color: var(--good); } .bad { color: var(--bad); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
 figure { margin: 0; background: var(--box); border-radius: 8px; padding: 12px 14px; } figcaption { font-size: 13px; }
@@ -40,8 +41,8 @@ ul { margin: 6px 0; padding-left: 20px; } code { font-size: 13px; overflow-wrap:
 
 std::string Percent(double share) { return Printed(100 * share, "%.2f") + " %"; }
 
-std::string WithInterval(const Estimate& estimate) {
-  return Percent(estimate.value) + " <span class=\"dim\">(" + Printed(100 * estimate.low, "%.2f") + " to " +
+std::string WithInterval(const Estimate& estimate, const char* between = " ") {
+  return Percent(estimate.value) + between + "<span class=\"dim\">(" + Printed(100 * estimate.low, "%.2f") + " to " +
          Printed(100 * estimate.high, "%.2f") + ")</span>";
 }
 
@@ -82,9 +83,9 @@ bool HasLabels(const Optimization& found) {
 }
 
 std::string Passed(const VariantRun& run) {
-  if (run.gate.empty()) return "<span class=\"dim\">the model itself</span>";
-  return std::string(run.passed ? "<span class=\"good\">passed</span>" : "<span class=\"bad\">failed</span>") +
-         "<br><span class=\"dim\">" + Escaped(run.gate) + "</span>";
+  if (!run.refusal.empty()) return "<span class=\"dim\">cannot run</span>";
+  if (run.gate.empty()) return "<span class=\"dim\">-</span>";
+  return run.passed ? "<span class=\"good\">passed</span>" : "<span class=\"bad\">failed</span>";
 }
 
 // The backend that "auto" would take of the variant that is served: the quickest that computes it rightly.
@@ -107,67 +108,68 @@ std::string Quantiles(const Latency& latency) {
 std::string TierRow(const Optimization& found, const TierChoice& choice) {
   const std::string name = choice.tier.name.empty() ? "-" : Escaped(choice.tier.name);
   const std::string budget = NumberText(choice.tier.budget_ms);
-  if (!choice.run) return Row({name, budget, "<span class=\"bad\">nothing that passed</span>", "-", "-", ""});
+  if (!choice.run) return Row({name, budget, "<span class=\"bad\">nothing that passed</span>", "-", "-"});
   const VariantRun& run = found.runs[*choice.run];
-  std::string toml = Escaped(choice.toml);  // its ends of lines are spaces now
-  if (!toml.empty()) toml = "<code>" + toml + "</code>";
   return Row({name, budget, run.variant + " by " + Escaped(run.backend), Microseconds(run.latency.busy.p99_us),
-              Percent(run.latency.busy.p99_us / (1e3 * choice.tier.budget_ms)), toml});
+              Percent(run.latency.busy.p99_us / (1e3 * choice.tier.budget_ms))});
 }
 
 std::string TierTable(const Optimization& found) {
-  std::string rows = Row({"tier", "budget, ms", "the most faithful with room", "busy p99, µs", "of the budget",
-                          "in the server's configuration"},
-                         "th");
-  for (const TierChoice& choice : found.choices) rows += TierRow(found, choice);
-  return Table(rows, kTextLast) + "<p class=\"dim\">With room: one inference takes at most " +
-         Printed(100 * kMostOfBudget, "%g") +
+  std::string rows = Row({"tier", "budget, ms", "the most faithful with room", "busy p99, µs", "of the budget"}, "th");
+  std::string toml;  // its ends of lines are spaces now
+  for (const TierChoice& choice : found.choices) {
+    rows += TierRow(found, choice);
+    if (!choice.toml.empty()) toml += "<br><code>" + Escaped(choice.toml) + "</code>";
+  }
+  return Table(rows) + "<p class=\"dim\">With room: one inference takes at most " + Printed(100 * kMostOfBudget, "%g") +
          " % of the budget at the 99th percentile, with the other cores busy; the rest is for features, waiting and "
-         "replying.</p>\n";
+         "replying.</p>\n" +
+         (toml.empty() ? "" : "<p>In the server's configuration:" + toml + "</p>\n");
 }
 
 std::string VariantRow(const Optimization& found, const VariantRun& run) {
   const VariantFile* const file = FileOf(found, run.variant);
   const std::string name = Escaped(run.variant + " by " + run.backend) +
                            (IsServed(found, run) ? "<br><span class=\"dim\">served</span>" : "");
-  std::vector<std::string> cells = {name};
+  std::vector<std::string> cells = {name, Passed(run)};
+  if (run.refusal.empty()) {
+    const Comparison& comparison = *run.fidelity;
+    cells.push_back(WithInterval(
+        comparison.classes ? *comparison.classes->agreement.share : comparison.numbers->relative_difference, "<br>"));
+    if (HasLabels(found)) cells.push_back(WithInterval(comparison.classes->accuracy->candidate, "<br>"));
+    cells.push_back(Quantiles(run.latency.warm));
+    cells.push_back(Quantiles(run.latency.cold));
+    const bool fits = std::any_of(found.tiers.begin(), found.tiers.end(),
+                                  [&](const Tier& tier) { return HasRoom(run, tier.budget_ms); });
+    cells.push_back(Quantiles(run.latency.busy) + (fits ? "" : "<br><span class=\"bad\">no budget has room</span>"));
+  } else {
+    cells.insert(cells.end(), HasLabels(found) ? 5 : 4, "-");
+  }
   cells.push_back(file == nullptr ? "-"
                                   : Bytes(file->bytes) + "<br><span class=\"dim\">" +
                                         Printed(100.0 * static_cast<double>(file->bytes) /
                                                     static_cast<double>(found.files.front().bytes),
                                                 "%.0f") +
                                         " %</span>");
-  if (!run.refusal.empty()) {
-    cells.insert(cells.end(), {"-", "-", "-", "-"});
-    if (HasLabels(found)) cells.push_back("-");
-    cells.push_back("<span class=\"dim\">cannot run: " + Escaped(run.refusal) + "</span>");
-    return Row(cells);
-  }
-  cells.push_back(Quantiles(run.latency.warm));
-  cells.push_back(Quantiles(run.latency.cold));
-  const bool fits = std::any_of(found.tiers.begin(), found.tiers.end(),
-                                [&](const Tier& tier) { return HasRoom(run, tier.budget_ms); });
-  cells.push_back(Quantiles(run.latency.busy) + (fits ? "" : "<br><span class=\"bad\">no budget has room</span>"));
-  const Comparison& comparison = *run.fidelity;
-  cells.push_back(WithInterval(comparison.classes ? *comparison.classes->agreement.share
-                                                  : comparison.numbers->relative_difference));
-  if (HasLabels(found)) cells.push_back(WithInterval(comparison.classes->accuracy->candidate));
-  cells.push_back(Passed(run));
   return Row(cells, "td", IsServed(found, run) ? "served" : "");
 }
 
+// What matters most stands in front: on a small screen the rest is found by scrolling.
 std::string VariantTable(const Optimization& found) {
-  std::vector<std::string> header = {"variant",
-                                     "file",
-                                     "warm p50 / p99, µs",
-                                     "cold p50 / p99, µs",
-                                     "busy p50 / p99, µs",
+  std::vector<std::string> header = {"variant", "gate",
                                      HasNumbers(found) ? "relative difference (95 %)" : "same class (95 %)"};
   if (HasLabels(found)) header.push_back("accuracy (95 %)");
-  header.push_back("gate");
-  std::string rows = Row(header, "th");
-  for (const VariantRun& run : found.runs) rows += VariantRow(found, run);
-  return Table(rows, kTextLast);
+  for (const char* const name : {"warm p50 / p99, µs", "cold p50 / p99, µs", "busy p50 / p99, µs", "file"})
+    header.emplace_back(name);
+  std::string rows = Row(header, "th"), why;
+  for (const VariantRun& run : found.runs) {
+    rows += VariantRow(found, run);
+    const std::string& said = run.refusal.empty() ? run.gate : run.refusal;
+    if (!said.empty())
+      why +=
+          "<li>" + Escaped(run.variant + " by " + run.backend) + ", " + Passed(run) + ": " + Escaped(said) + "</li>\n";
+  }
+  return Table(rows) + (why.empty() ? "" : "<ul>\n" + why + "</ul>\n");
 }
 
 std::string Figure(const std::string& title, const std::string& plot, const std::string& caption) {
