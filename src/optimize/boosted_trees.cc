@@ -173,15 +173,16 @@ Result<BoostedTrees> BoostedTrees::Train(const TrainingSet& fit, const TrainingS
   PUNCTUAL_TRY(CheckTrainingSet(fit, meaning));
   if (search.x.count() == 0 || search.x.count() != search.y.count())
     return Fail(Code::kInvalidArgument, "boosted trees: there is nothing to watch while they are trained");
-  const Spread spread = SpreadOf(fit.y);
+  const Moments moments = MomentsOf(fit.y);
   const bool shares = meaning == Meaning::kProbabilities;
   const std::vector<float> start = shares ? LogOdds(fit.y) : std::vector<float>(fit.y.width, 0);
-  BoostedTrees trees(std::make_unique<Handle>(), fit.x.width, meaning, shares ? start : spread.mean, spread.deviation);
+  BoostedTrees trees(std::make_unique<Handle>(), fit.x.width, meaning, shares ? start : moments.mean,
+                     moments.deviation);
   PUNCTUAL_ASSIGN(const Matrix learnt, Matrix::Make(fit.x, start));
   PUNCTUAL_ASSIGN(const Matrix watched, Matrix::Make(search.x, start));
   // XGBoost keeps the scores of both from round to round.
   PUNCTUAL_TRY(trees.handle_->Create(std::vector{learnt.get(), watched.get()}, fit.y.width, options));
-  Gradient gradient(fit.y, meaning, spread.mean, spread.deviation);
+  Gradient gradient(fit.y, meaning, moments.mean, moments.deviation);
   double least = std::numeric_limits<double>::infinity();
   Answers answers{search.y.width, {}};
   for (int round = 1; round <= options.rounds && round - trees.best_rounds_ <= options.patience; ++round) {

@@ -75,13 +75,13 @@ TEST_P(BoostedTreesTest, LearnWhatTheyAreTold) {
   const Kind kind = GetParam();
   const BoostedTrees trees = TrainedTrees(kind, {.depth = 4, .rounds = 150});
   const TrainingSet unseen = MadeUpSet(500, kWidth, kind.meaning, 3, kind.numbers);
-  const Spread spread = SpreadOf(unseen.y);
+  const Moments moments = MomentsOf(unseen.y);
   Answers mean{unseen.y.width, {}};
   for (std::size_t i = 0; i < unseen.y.count(); ++i)
-    mean.values.insert(mean.values.end(), spread.mean.begin(), spread.mean.end());
+    mean.values.insert(mean.values.end(), moments.mean.begin(), moments.mean.end());
   const Answers answers = trees.Predict(unseen.x, trees.best_rounds()).value();
-  const double loss = MeanLoss(answers, unseen.y, kind.meaning, spread.deviation);
-  EXPECT_LT(loss, 0.2 * MeanLoss(mean, unseen.y, kind.meaning, spread.deviation));
+  const double loss = MeanLoss(answers, unseen.y, kind.meaning, moments.deviation);
+  EXPECT_LT(loss, 0.2 * MeanLoss(mean, unseen.y, kind.meaning, moments.deviation));
 }
 
 TEST_P(BoostedTreesTest, OneSeedGivesTheSameTrees) {

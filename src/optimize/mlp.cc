@@ -123,12 +123,12 @@ class AdamLayer {
 };
 
 // (x - mean) / deviation; 0 for what is constant.
-Rows Standardised(const Rows& rows, const Spread& spread, const std::vector<bool>& is_constant) {
+Rows Standardised(const Rows& rows, const Moments& moments, const std::vector<bool>& is_constant) {
   Rows standardised = rows;
   for (std::size_t i = 0; i < rows.values.size(); ++i) {
     const std::size_t column = i % rows.width;
     standardised.values[i] =
-        is_constant[column] ? 0 : (rows.values[i] - spread.mean[column]) / spread.deviation[column];
+        is_constant[column] ? 0 : (rows.values[i] - moments.mean[column]) / moments.deviation[column];
   }
   return standardised;
 }
@@ -141,24 +141,25 @@ std::vector<bool> ConstantColumns(const Rows& rows) {
 }
 
 // The first layer takes inputs as they are: W / deviation, b - sum W mean / deviation.
-void TakeStandardisingIn(DenseLayer& layer, const Spread& spread, const std::vector<bool>& is_constant) {
+void TakeStandardisingIn(DenseLayer& layer, const Moments& moments, const std::vector<bool>& is_constant) {
   for (std::size_t o = 0; o < layer.outputs; ++o) {
     double bias = static_cast<double>(layer.bias[o]);
     for (std::size_t i = 0; i < layer.inputs; ++i) {
       float& weight = layer.weights[i * layer.outputs + o];
-      const double scaled = is_constant[i] ? 0 : static_cast<double>(weight) / static_cast<double>(spread.deviation[i]);
+      const double scaled =
+          is_constant[i] ? 0 : static_cast<double>(weight) / static_cast<double>(moments.deviation[i]);
       weight = static_cast<float>(scaled);
-      bias -= scaled * static_cast<double>(spread.mean[i]);
+      bias -= scaled * static_cast<double>(moments.mean[i]);
     }
     layer.bias[o] = static_cast<float>(bias);
   }
 }
 
 // Scores were learnt of numbers in units of their deviation from their mean.
-void TakeScaleOut(DenseLayer& layer, const Spread& spread) {
+void TakeScaleOut(DenseLayer& layer, const Moments& moments) {
   for (std::size_t o = 0; o < layer.outputs; ++o) {
-    for (std::size_t i = 0; i < layer.inputs; ++i) layer.weights[i * layer.outputs + o] *= spread.deviation[o];
-    layer.bias[o] = layer.bias[o] * spread.deviation[o] + spread.mean[o];
+    for (std::size_t i = 0; i < layer.inputs; ++i) layer.weights[i * layer.outputs + o] *= moments.deviation[o];
+    layer.bias[o] = layer.bias[o] * moments.deviation[o] + moments.mean[o];
   }
 }
 
@@ -167,8 +168,8 @@ class Training {
   Training(const TrainingSet& fit, const TrainingSet& search, Meaning meaning, const MlpOptions& options)
       : options_(options),
         meaning_(meaning),
-        inputs_(SpreadOf(fit.x)),
-        answers_(SpreadOf(fit.y)),
+        inputs_(MomentsOf(fit.x)),
+        answers_(MomentsOf(fit.y)),
         is_constant_(ConstantColumns(fit.x)),
         x_(Standardised(fit.x, inputs_, is_constant_)),
         y_(fit.y),
@@ -248,7 +249,7 @@ class Training {
 
   const MlpOptions& options_;
   const Meaning meaning_;
-  const Spread inputs_, answers_;
+  const Moments inputs_, answers_;
   const std::vector<bool> is_constant_;
   const Rows x_;
   const Answers& y_;

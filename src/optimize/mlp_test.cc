@@ -43,12 +43,12 @@ TEST_P(MlpTest, FilesGiveItsOwnAnswers) {
 TEST_P(MlpTest, LearnsWhatItIsTold) {
   const TrainingSet fit = MadeUpSet(3000, kWidth, GetParam(), 1), unseen = MadeUpSet(500, kWidth, GetParam(), 3);
   const Mlp mlp = Trained(fit, GetParam(), {.hidden = {32, 16}, .epochs = 30});
-  const Spread spread = SpreadOf(unseen.y);
+  const Moments moments = MomentsOf(unseen.y);
   Answers mean{unseen.y.width, {}};
   for (std::size_t i = 0; i < unseen.y.count(); ++i)
-    mean.values.insert(mean.values.end(), spread.mean.begin(), spread.mean.end());
-  EXPECT_LT(MeanLoss(mlp.Predict(unseen.x), unseen.y, GetParam(), spread.deviation),
-            0.05 * MeanLoss(mean, unseen.y, GetParam(), spread.deviation));
+    mean.values.insert(mean.values.end(), moments.mean.begin(), moments.mean.end());
+  EXPECT_LT(MeanLoss(mlp.Predict(unseen.x), unseen.y, GetParam(), moments.deviation),
+            0.05 * MeanLoss(mean, unseen.y, GetParam(), moments.deviation));
 }
 
 TEST_P(MlpTest, OneSeedGivesTheSameWeightsAndAnotherDoesNot) {

@@ -11,9 +11,9 @@ constexpr double kSumTolerance = 1e-3;
 constexpr double kLeastProbability = 1e-6;  // below it differences are the model's rounding
 
 // REQUIRES: `width` > 0.
-Spread SpreadOf(std::span<const float> values, std::size_t width) {
+Moments MomentsOf(std::span<const float> values, std::size_t width) {
   const std::size_t count = values.size() / width;
-  Spread spread{std::vector<float>(width, 0), std::vector<float>(width, 1)};
+  Moments moments{std::vector<float>(width, 0), std::vector<float>(width, 1)};
   for (std::size_t column = 0; column < width; ++column) {
     double sum = 0, squares = 0;
     for (std::size_t i = column; i < values.size(); i += width) sum += static_cast<double>(values[i]);
@@ -22,12 +22,12 @@ Spread SpreadOf(std::span<const float> values, std::size_t width) {
       const double apart = static_cast<double>(values[i]) - mean;
       squares += apart * apart;
     }
-    spread.mean[column] = static_cast<float>(mean);
+    moments.mean[column] = static_cast<float>(mean);
     const double deviation = std::sqrt(squares / static_cast<double>(count));
     // What is left of a constant column after rounding its mean is no deviation.
-    if (deviation > 1e-6 * std::abs(mean) && deviation > 0) spread.deviation[column] = static_cast<float>(deviation);
+    if (deviation > 1e-6 * std::abs(mean) && deviation > 0) moments.deviation[column] = static_cast<float>(deviation);
   }
-  return spread;
+  return moments;
 }
 
 Result<void> ExpectFinite(std::span<const float> values, std::size_t width, const std::string& what) {
@@ -103,11 +103,11 @@ double MeanLoss(const Answers& answers, const Answers& right, Meaning meaning, s
   return loss / static_cast<double>(right.count());
 }
 
-Spread SpreadOf(const Answers& answers) { return SpreadOf(answers.values, answers.width); }
-Spread SpreadOf(const Rows& rows) { return SpreadOf(rows.values, rows.width); }
+Moments MomentsOf(const Answers& answers) { return MomentsOf(answers.values, answers.width); }
+Moments MomentsOf(const Rows& rows) { return MomentsOf(rows.values, rows.width); }
 
 std::vector<float> LogOdds(const Answers& answers) {
-  std::vector<float> odds = SpreadOf(answers).mean;
+  std::vector<float> odds = MomentsOf(answers).mean;
   for (float& value : odds)
     value = static_cast<float>(std::log(std::max(static_cast<double>(value), kLeastProbability)));
   return odds;

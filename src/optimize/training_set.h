@@ -43,12 +43,12 @@ inline constexpr std::size_t kFewestRows = 100;
 double MeanLoss(const Answers& answers, const Answers& right, Meaning meaning, std::span<const float> scale);
 
 // Of each number of the answers.
-struct Spread {
+struct Moments {
   std::vector<float> mean;
   std::vector<float> deviation;  // standard, 1 where there is none
 };
-Spread SpreadOf(const Answers& answers);
-Spread SpreadOf(const Rows& rows);
+Moments MomentsOf(const Answers& answers);
+Moments MomentsOf(const Rows& rows);
 
 // The logarithms of mean probabilities, so that a student begins with the odds it sees.
 std::vector<float> LogOdds(const Answers& answers);

@@ -89,12 +89,12 @@ TEST(TrainingSetTest, TheLossOfNumbersIsInTheirDeviations) {
   EXPECT_NEAR(MeanLoss(answers, right, Meaning::kNumbers, scale), (0.5 + 0.5) / 2, 1e-7);
 }
 
-TEST(TrainingSetTest, SpreadOfAConstantColumnIsOne) {
-  const Spread spread = SpreadOf(Rows{2, {1, 0.1f, 3, 0.1f, 5, 0.1f}});
-  EXPECT_FLOAT_EQ(spread.mean[0], 3);
-  EXPECT_FLOAT_EQ(spread.deviation[0], std::sqrt(8.0f / 3));
-  EXPECT_FLOAT_EQ(spread.mean[1], 0.1f);
-  EXPECT_EQ(spread.deviation[1], 1);
+TEST(TrainingSetTest, DeviationOfAConstantColumnIsOne) {
+  const Moments moments = MomentsOf(Rows{2, {1, 0.1f, 3, 0.1f, 5, 0.1f}});
+  EXPECT_FLOAT_EQ(moments.mean[0], 3);
+  EXPECT_FLOAT_EQ(moments.deviation[0], std::sqrt(8.0f / 3));
+  EXPECT_FLOAT_EQ(moments.mean[1], 0.1f);
+  EXPECT_EQ(moments.deviation[1], 1);
 }
 
 TEST(TrainingSetTest, SoftmaxTakesLargeScores) {
