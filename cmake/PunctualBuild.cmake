@@ -59,6 +59,14 @@ function(punctual_test_program name)
   target_link_libraries(${name} PRIVATE punctual_flags GTest::gmock GTest::gtest_main)
 endfunction()
 
+# ctest runs the program NAME_test, for so many seconds at most.
+function(punctual_add_test name timeout)
+  add_test(NAME ${name} COMMAND ${name}_test)
+  # TBB opens a library in a way that sanitizers refuse, unless told.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} ENVIRONMENT
+    "TBB_ENABLE_SANITIZERS=1;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/thread-suppressions.txt;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/leak-suppressions.txt")
+endfunction()
+
 # punctual_module(NAME [REGISTERS] [SEQUENTIAL] SOURCES ... [TESTS ...] [THREADED ...] [DEPENDS modules and libraries ...]
 #   [TEST_DEPENDS ...])
 # Makes the static library punctual_NAME and, from its tests, the program NAME_test that ctest runs.
@@ -82,9 +90,6 @@ function(punctual_module name)
     endif()
     target_link_libraries(${name}_test PRIVATE ${tested} ${arg_TEST_DEPENDS})
     punctual_test_program(${name}_test)
-    add_test(NAME ${name} COMMAND ${name}_test)
-    # TBB opens a library in a way that sanitizers refuse, unless told.
-    set_tests_properties(${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT
-      "TBB_ENABLE_SANITIZERS=1;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/thread-suppressions.txt;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/leak-suppressions.txt")
+    punctual_add_test(${name} 1200)
   endif()
 endfunction()
