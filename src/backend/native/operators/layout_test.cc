@@ -3,13 +3,13 @@
 
 #include <numeric>
 
+#include "backend/native/operators/expect_error_for_test.h"
 #include "backend/native/operators/operator_under_test.h"
 
 namespace punctual::native::test {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using Ints = std::vector<std::int64_t>;
 
 // 0, 1, 2, ...
@@ -32,17 +32,6 @@ std::vector<Given> Compute(const OperatorUnderTest& op, const std::vector<Given>
 }
 
 std::vector<float> Floats(const Given& given) { return {given->values<float>().begin(), given->values<float>().end()}; }
-
-void ExpectError(const OperatorUnderTest& op, const std::vector<Given>& inputs, Code code, const std::string& says) {
-  const auto computed = op.Run(inputs);
-  ASSERT_TRUE(computed.has_error()) << "expected: " << says;
-  EXPECT_EQ(computed.error().code, code);
-  EXPECT_THAT(computed.error().message, HasSubstr(says));
-}
-
-void ExpectWrong(const OperatorUnderTest& op, const std::vector<Given>& inputs, const std::string& says) {
-  ExpectError(op, inputs, Code::kInvalidArgument, says);
-}
 
 TEST(TransposeTest, ReversesUnlessToldAnotherOrder) {
   OperatorUnderTest op{.type = "Transpose"};

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "backend/native/operators/expect_error_for_test.h"
 #include "backend/native/operators/operator_under_test.h"
 
 namespace punctual::native::test {
@@ -8,7 +9,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-using ::testing::HasSubstr;
 using Ints = std::vector<std::int64_t>;
 
 const Given kSix = Numbers<float>({2, 3}, {1, 2, 3, 4, 5, 6});
@@ -21,17 +21,6 @@ void ExpectDims(const OperatorUnderTest& op, const std::vector<Given>& inputs, c
   ASSERT_TRUE(computed.has_value()) << computed.error().message;
   EXPECT_EQ(computed->at(0)->dims(), dims);
   EXPECT_THAT(computed->at(0)->values<float>(), ElementsAreArray(inputs[0]->values<float>()));
-}
-
-void ExpectError(const OperatorUnderTest& op, const std::vector<Given>& inputs, Code code, const std::string& says) {
-  const auto computed = op.Run(inputs);
-  ASSERT_TRUE(computed.has_error()) << "expected: " << says;
-  EXPECT_EQ(computed.error().code, code);
-  EXPECT_THAT(computed.error().message, HasSubstr(says));
-}
-
-void ExpectWrong(const OperatorUnderTest& op, const std::vector<Given>& inputs, const std::string& says) {
-  ExpectError(op, inputs, Code::kInvalidArgument, says);
 }
 
 TEST(ReshapeTest, TakesOverAndFillsIn) {
