@@ -119,11 +119,11 @@ class Search {
     options.progress = [&](std::size_t trials, std::size_t of, const std::string&, double) {
       Say(std::string("int8 files, ranges by ") + method.name, trials, of);
     };
-    const auto judge = [&](std::string_view onnx) -> Result<double> {
+    const auto judge = [&, reference = ReferenceOf(places_)](std::string_view onnx) -> Result<double> {
       const Result<Answers> answers = Ask(onnx, places_);
       if (answers.has_error() && answers.error().code == Code::kOutOfRange) return kNotFinite;
       if (answers.has_error()) return answers.error();
-      return Fidelity(ReferenceOf(places_), *answers);
+      return Fidelity(reference, *answers);
     };
     const ValueRanges ranges = ChooseRanges(observations_, method.method);
     PUNCTUAL_ASSIGN(Sensitivity found, FindLayersForCodes(request_.subject.folder.onnx, ranges, judge, options));
