@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx_writer
 import pytest
+from optimize_runs import configuration, contents, optimize, tensors
 from order_books import simulate
 from punctual_server import MODELS, PATIENCE_S, PROGRAM, run, user
 from questions import WIDTH, write_model
@@ -22,15 +22,6 @@ from questions import WIDTH, write_model
 SECONDS = 120  # of simulated books, ten a second: less would be too few for three parts and what lies between them
 LENIENT = ("--max-accuracy-drop", "30%", "--max-student-accuracy-drop", "60%")  # with as few samples, intervals are wide
 NO_STUDENT = ("--student-budget-us", "0")
-
-
-def contents(folder: Path) -> dict[str, str]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def optimize(*arguments) -> subprocess.CompletedProcess:
-    return run("optimize", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +53,6 @@ def optimized(model, books) -> Path:
 
 def report_of(folder: Path) -> dict:
     return json.loads((folder / "report.json").read_text())
-
-
-def tensors(folder: Path, count: int = 400) -> Path:
-    np.save(folder / "data.npy", np.random.default_rng(5).normal(size=(count, WIDTH)).astype(np.float32))
-    return folder / "data.npy"
 
 
 def test_a_whole_model_is_made(optimized, model):
@@ -143,12 +129,6 @@ def test_each_budget_gets_the_most_faithful_that_half_of_it_has_room_for(optimiz
     done = optimize(model, "--data", *books, *LENIENT, *NO_STUDENT, "--out", tmp_path / "other", *again)
     assert done.returncode == 0, done.stderr
     assert report_of(tmp_path / "other")["run"] != report["run"], "another budget is another run"
-
-
-def configuration(folder: Path, tiers: str) -> Path:
-    path = folder / "punctual.toml"
-    path.write_text(f'[models]\nrepository = "models"\n[styles]\nday = "m"\n{tiers}')
-    return path
 
 
 def test_tiers_come_by_name_from_the_configuration_and_their_choices_follow_from_the_runs(tmp_path):
@@ -388,117 +368,3 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(books, tmp_path):
         assert not (tmp_path / "small/out").exists()
     finally:
         subprocess.run(["umount", tmp_path / "small"], check=True)
-
-
-def not_a_number(folder: Path) -> tuple:
-    numbers = np.zeros((400, WIDTH), np.float32)
-    numbers[17, 3] = np.nan
-    np.save(folder / "nan.npy", numbers)
-    return folder / "m", "--data", folder / "nan.npy"
-
-
-def another_shape(folder: Path) -> tuple:
-    np.save(folder / "wide.npy", np.zeros((400, WIDTH + 1), np.float32))
-    return folder / "m", "--data", folder / "wide.npy"
-
-
-def too_few(folder: Path) -> tuple:
-    return folder / "m", "--data", tensors(folder, 20)
-
-
-def too_few_labels(folder: Path) -> tuple:
-    np.save(folder / "labels.npy", np.zeros(20, np.int64))
-    return folder / "m", "--data", tensors(folder), "--labels", folder / "labels.npy"
-
-
-def books_for_tensors(folder: Path) -> tuple:
-    (folder / "x.csv").write_text("local_ns,exch_ms\n")
-    return folder / "m", "--data", folder / "x.csv"
-
-
-def quantised(folder: Path) -> tuple:
-    write_model(folder, "codes", onnx_writer.quantized(WIDTH, 3, 0.1))
-    return folder / "codes", "--data", tensors(folder)
-
-
-def int8_already(folder: Path) -> tuple:
-    write_model(folder, "int8", onnx_writer.linear(WIDTH, 3), 'variant = "int8"\n', as_file="int8.onnx")
-    return folder / "int8", "--data", tensors(folder)
-
-
-def unknown_operator(folder: Path) -> tuple:
-    graph = onnx_writer.Graph()
-    graph.node("Frobnicate", ["book"], "probabilities")
-    write_model(folder, "odd", graph.model(("book", WIDTH), ("probabilities", WIDTH)))
-    return folder / "odd", "--data", tensors(folder)
-
-
-def not_onnx(folder: Path) -> tuple:
-    write_model(folder, "broken", b"broken")
-    return folder / "broken", "--data", tensors(folder)
-
-
-BAD = {
-    "no such model": (lambda f: (f / "none", "--data", tensors(f)), 1, "none: no such folder"),
-    "no such data": (lambda f: (f / "m", "--data", f / "none.npy"), 1, "none.npy: no such file"),
-    "not a number": (not_a_number, 2, "[17,3] is not a finite number"),
-    "another shape": (another_shape, 2, "has the shape [400,23]"),
-    "too few samples": (too_few, 1, "it takes 30; there are 20 in all"),
-    "too few labels": (too_few_labels, 2, "has 20 labels for 400 samples"),
-    "books for a model of tensors": (books_for_tensors, 2, "without [features]"),
-    "a model that is quantised": (quantised, 1, "quantised already"),
-    "a manifest of int8": (int8_already, 1, 'variant: is "int8" already'),
-    "an unknown operator": (unknown_operator, 2, "Frobnicate"),
-    "no model file": (not_onnx, 2, "model.onnx"),
-    "out inside of the model": (lambda f: (f / "m", "--data", tensors(f), "--out", f / "m/2"), 2, "the model's own folder"),
-    "out where nothing can be": (lambda f: (f / "m", "--data", tensors(f), "--out", f / "no/out"), 2, "no such folder"),
-    "out below a file": (lambda f: (f / "m", "--data", tensors(f), "--out", f / "data.npy/out"), 2, "no such folder"),
-    "a share of text": (lambda f: (f / "m", "--data", tensors(f), "--max-accuracy-drop", "little"), 2, "little"),
-    "a share above all": (lambda f: (f / "m", "--data", tensors(f), "--max-accuracy-drop", "200%"), 2, "0% to 100%"),
-    "a student's share above all": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--max-student-accuracy-drop", "2"), 2, "--max-student-accuracy-drop"),
-    ),
-    "a student slower than servers allow": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--student-budget-us", "1001"), 2, "--student-budget-us"),
-    ),
-    "no budget": (lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "0"), 2, "--budget-ms: 0: must be"),
-    "no budget after others": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "15", "0"), 2, "--budget-ms: 0: must be"),
-    ),
-    "a budget below nothing": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "-5"), 2, "--budget-ms: -5: must be"),
-    ),
-    "a budget that is no number": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "nan"), 2, "--budget-ms: nan: must be"),
-    ),
-    "a budget without end": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "inf"), 2, "--budget-ms: inf: must be"),
-    ),
-    "no such configuration": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--config", f / "none.toml"), 2, "none.toml: cannot be opened"),
-    ),
-    "a folder for a configuration": (lambda f: (f / "m", "--data", tensors(f), "--config", f), 2, "--config: "),
-    "a configuration of no tiers": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--config", configuration(f, "[tiers]\n")), 2, "[tiers] declares none"),
-    ),
-    "a configuration with a tier of no time": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--config", configuration(f, "[tiers.x]\n")), 2, "tiers.x.budget_ms"),
-    ),
-    "budgets and a configuration": (
-        lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "15", "--config", configuration(f, "")),
-        *(2, "--budget-ms, --config: both say"),
-    ),
-}
-
-
-@pytest.mark.parametrize("arrange, code, what", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_named_and_leaves_nothing(arrange, code, what, tmp_path):
-    write_model(tmp_path, "m", onnx_writer.linear(WIDTH, 3))
-    arguments = arrange(tmp_path)
-    before = contents(tmp_path)
-    folders = sorted(path.name for path in tmp_path.iterdir())
-    done = optimize(*arguments)
-    assert (done.returncode, done.stdout) == (code, ""), done.stderr
-    assert what in done.stderr.splitlines()[-1]
-    assert contents(tmp_path) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == folders
