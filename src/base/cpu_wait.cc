@@ -2,6 +2,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
+
+#include "base/threads.h"
 
 namespace punctual {
 
@@ -15,6 +18,16 @@ std::optional<Duration> CpuWait(const std::string& tasks) {
     if (file >> ran_ns >> waited_ns) sum = sum.value_or(Duration::zero()) + Duration(waited_ns);
   }
   return sum;
+}
+
+double CpuWatch::WaitingShare(TimePoint now) {
+  const std::optional<Duration> waited = CpuWait(tasks_);
+  const TimePoint before = std::exchange(at_, now);
+  const std::optional<Duration> waited_before = std::exchange(waited_, waited);
+  // Threads that ended take what they waited along.
+  if (!waited || !waited_before || *waited < *waited_before || now <= before) return 0;
+  return std::chrono::duration<double>(*waited - *waited_before) / std::chrono::duration<double>(now - before) /
+         UsableCores();
 }
 
 }  // namespace punctual

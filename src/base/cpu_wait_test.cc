@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/threads.h"
+
 namespace punctual {
 namespace {
 
@@ -24,6 +26,22 @@ TEST(CpuWaitTest, NeverGoesBackForThreadsThatLive) {
   const auto before = CpuWait();
   if (!before) GTEST_SKIP() << "this system does not say";
   EXPECT_GE(*CpuWait(), *before);
+}
+
+TEST(CpuWatchTest, SaysWhatShareOfTheTimeAndTheCoresWasWaitedSinceTheLastCall) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "punctual_cpu_watch_test";
+  std::filesystem::create_directories(folder / "1");
+  const auto write = [&](int waited_ns) { std::ofstream(folder / "1" / "schedstat") << "500 " << waited_ns << " 3\n"; };
+  CpuWatch watch(folder);
+  const TimePoint start = TimePoint() + Duration(1000);
+  write(100);
+  EXPECT_EQ(watch.WaitingShare(start), 0) << "nothing to compare with";
+  write(400);
+  EXPECT_DOUBLE_EQ(watch.WaitingShare(start + Duration(1000)), 0.3 / UsableCores());
+  write(50);
+  EXPECT_EQ(watch.WaitingShare(start + Duration(2000)), 0) << "a thread that waited long has ended";
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(watch.WaitingShare(start + Duration(3000)), 0);
 }
 
 }  // namespace

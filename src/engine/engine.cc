@@ -1,8 +1,6 @@
 #include "punctual/engine.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 #include <future>
 #include <random>
 #include <set>
@@ -14,11 +12,12 @@
 #include "answer/worker_pool.h"
 #include "base/cpu_wait.h"
 #include "base/threads.h"
-#include "engine/backend_choices.h"
+#include "engine/admission.h"
 #include "engine/cache_report.h"
 #include "engine/metrics.h"
+#include "engine/model_status.h"
+#include "engine/part_options.h"
 #include "engine/pool_metrics.h"
-#include "engine/question.h"
 #include "engine/request.h"
 
 namespace punctual {
@@ -27,134 +26,6 @@ namespace {
 
 constexpr Duration kHousekeeping = InferenceCost::kUpdateEvery;
 constexpr int kSlowHousekeeping = 10;  // every so many
-
-// What this process's threads waited for a CPU, between one call and the next.
-class CpuWatch {
- public:
-  // As a share of the time and of the cores there are; 0 where the system does not say.
-  double WaitingShare(TimePoint now) {
-    const std::optional<Duration> waited = CpuWait();
-    const TimePoint before = std::exchange(at_, now);
-    const std::optional<Duration> waited_before = std::exchange(waited_, waited);
-    // Threads that ended take what they waited along.
-    if (!waited || !waited_before || *waited < *waited_before || now <= before) return 0;
-    return std::chrono::duration<double>(*waited - *waited_before) / std::chrono::duration<double>(now - before) /
-           UsableCores();
-  }
-
- private:
-  TimePoint at_{};
-  std::optional<Duration> waited_;
-};
-
-std::map<std::string, TierEntry> TiersOf(const EngineOptions& options) {
-  std::map<std::string, TierEntry> tiers;
-  for (const auto& [name, tier] : options.tiers)
-    tiers[name] = {tier.budget, tier.weight, {tier.rate, tier.burst}, {tier.user_rate, tier.user_burst}, tier.models};
-  return tiers;
-}
-
-std::vector<UserEntry> UsersOf(const EngineOptions& options) {
-  std::vector<UserEntry> users;
-  for (const UserOptions& user : options.users)
-    users.push_back({user.name, user.tier, user.style, user.model, user.where});
-  return users;
-}
-
-// A number as a configuration has it: 100, 0.5.
-std::string NumberText(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", number);
-  return text;
-}
-
-// What is said to a request over a limit.
-Error RefusalOf(const OverLimit& over, const std::string& user_name, const User& user) {
-  const bool is_user = over.limit == LimitOf::kUser;
-  const TokenBucket& bucket = is_user ? *user.bucket : *user.tier->bucket;
-  const std::string tier = user.tier->name, key = "tiers." + tier + (is_user ? ".user_" : ".");
-  Error error = Fail(Code::kResourceExhausted,
-                     (is_user ? "user: \"" + user_name + "\"" : "tier: \"" + tier + "\"") + " is over its limit of " +
-                         NumberText(bucket.rate()) + " requests a second, " + NumberText(bucket.burst()) +
-                         " at once; ask again later or less often, or raise " + key + "rate and " + key + "burst");
-  error.retry_after = over.retry_after;
-  return error;
-}
-
-LoadOptions LoadOptionsOf(const EngineOptions& options, WorkerPool& pool) {
-  LoadOptions load;
-  // One that hangs keeps its session.
-  load.pool_sessions = static_cast<std::size_t>(pool.workers() + options.spare_workers);
-  load.caller_sessions = options.inline_threads;
-  load.inline_below = pool.MeasureHandOver();
-  load.longest_window = options.market_history;
-  load.largest_batch = options.largest_batch;
-  load.backend_choices = BackendChoicesOf(options);
-  if (options.on_notice)  // each model says the same
-    load.on_notice = [notice = options.on_notice, said = std::string()](const std::string& text) mutable {
-      if (text != std::exchange(said, text)) notice(text);
-    };
-  return load;
-}
-
-TieredCacheOptions CacheOptionsOf(const EngineOptions& options) {
-  TieredCacheOptions cache;
-  cache.memory_bytes = options.memory_cache_bytes;
-  cache.secret = options.cache_secret;
-  cache.on_notice = options.on_notice;
-  if (options.disk_cache) {
-    cache.disk.emplace(DiskCacheOptions{*options.disk_cache});
-    cache.disk->on_notice = options.on_notice;
-  }
-  if (options.redis) cache.redis.emplace(RedisOptions{*options.redis});
-  return cache;
-}
-
-PoolOptions PoolOptionsOf(const EngineOptions& options, const std::vector<Tier>& tiers) {
-  PoolOptions pool;
-  pool.workers = options.workers > 0 ? options.workers : UsableCores();
-  pool.queue_limit = options.queue_limit;
-  pool.weights.clear();
-  for (const Tier& tier : tiers) pool.weights.push_back(tier.weight);
-  pool.cores = options.worker_cores;
-  pool.nice = options.worker_nice;
-  pool.spare_workers = options.spare_workers;
-  pool.hung_after = options.hung_after;
-  return pool;
-}
-
-std::optional<SemanticStatus> SemanticStatusOf(const ServedModel& model) {
-  if (!model.manifest().semantic) return std::nullopt;
-  SemanticStatus status;
-  if (model.audit() == nullptr) {
-    status.kind = "exact";
-    return status;
-  }
-  const ShadowAudit::Stats stats = model.audit()->stats();
-  status.kind = "approximate";
-  status.on = !stats.tripped;
-  status.audit_share = model.manifest().semantic->audit_share;
-  status.audited = stats.audited;
-  status.differed = stats.differed;
-  status.summary = model.audit()->Summary();
-  return status;
-}
-
-std::optional<ShadowStatus> ShadowStatusOf(const ServedModel& model) {
-  if (model.comparison() == nullptr) return std::nullopt;
-  ShadowStatus status;
-  status.share = model.comparison()->sample().share();
-  for (const StandIn stand_in : model.comparison()->compared()) {
-    const ShadowComparison::Stats stats = model.comparison()->stats(stand_in);
-    status.variants[std::string(StandInName(stand_in))] = {stats.compared, stats.differed, stats.dropped,
-                                                           stats.mean_difference};
-  }
-  return status;
-}
-
-std::string Describe(const TensorSpec& spec) {
-  return spec.name + " " + std::string(DTypeName(spec.dtype)) + " " + ShapeText(spec.shape);
-}
 
 }  // namespace
 
@@ -209,7 +80,7 @@ class Engine::Impl {
 
   void PredictAsync(PredictRequest request, PredictCallback callback) {
     const TimePoint now = Clock::Real().Now();
-    auto admitted = Admit(request, now);
+    auto admitted = Admit(request, {users_, reserve_, metrics_, {repository_, market_, cache_->keys()}}, now);
     if (admitted.has_error()) {
       metrics_.CountRefused(admitted.error().code);
       callback(std::move(admitted).error());
@@ -270,29 +141,6 @@ class Engine::Impl {
   EngineMetrics& metrics() { return metrics_; }
 
  private:
-  struct Admitted {
-    const Tier* tier;
-    Question question;
-    RequestTimes times;
-  };
-
-  Result<Admitted> Admit(PredictRequest& request, TimePoint now) {
-    if (request.user.empty()) return Fail(Code::kInvalidArgument, "user: is missing");
-    PUNCTUAL_ASSIGN(const User user, users_.Find(request.user));
-    if (const auto over = TakeTokens(user, now)) {
-      metrics_.CountOverLimit(*user.tier, over->limit);
-      return RefusalOf(*over, request.user, user);
-    }
-    if (request.budget && *request.budget <= Duration::zero())
-      return Fail(Code::kInvalidArgument, "deadline_ms: must be above 0");
-    RequestTimes times;
-    times.arrival = request.arrival == TimePoint() ? now : request.arrival;
-    times.budget = std::min(user.tier->budget, request.budget.value_or(user.tier->budget));
-    times.answer_by = times.arrival + times.budget - reserve_.For(times.budget);
-    PUNCTUAL_ASSIGN(auto question, Ask(request, user, {repository_, market_, cache_->keys()}, now));
-    return Admitted{user.tier, std::move(question), times};
-  }
-
   void NoteLongestTtl();
   void AddGauges();
   void NoteBrownOut();
@@ -437,35 +285,8 @@ void Engine::Impl::NoteLongestTtl() {
 
 std::vector<ModelStatus> Engine::Impl::Models() const {
   std::vector<ModelStatus> all;
-  std::error_code unknown;
   const auto view = repository_.Models();
-  for (const auto& [name, entry] : *view) {
-    ModelStatus status;
-    status.name = name;
-    status.folder = (std::filesystem::absolute(options_.model_repository, unknown) / name).lexically_normal().string();
-    status.error = entry.error;
-    status.student_error = entry.student_error;
-    if (entry.served != nullptr) {
-      const ServedModel& model = *entry.served;
-      status.version = model.identity()->version;
-      status.variant = model.identity()->variant;
-      status.backend = model.backend();
-      status.backend_reason = model.backend_reason();
-      status.device = model.manifest().device;
-      status.runs_inline = model.runs_inline();
-      status.typical = model.cost().typical();
-      status.expected = model.cost().high();
-      status.largest_batch = model.batches().most();
-      status.health = model.health().Summary();
-      if (entry.student != nullptr) status.student = entry.student->identity()->model;
-      status.ladder = model.manifest().ladder;
-      status.semantic = SemanticStatusOf(model);
-      status.shadow = ShadowStatusOf(model);
-      for (const TensorSpec& spec : model.inputs()) status.inputs.push_back(Describe(spec));
-      for (const TensorSpec& spec : model.outputs()) status.outputs.push_back(Describe(spec));
-    }
-    all.push_back(std::move(status));
-  }
+  for (const auto& [name, entry] : *view) all.push_back(StatusOf(options_.model_repository, name, entry));
   return all;
 }
 
