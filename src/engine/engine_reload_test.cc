@@ -124,7 +124,7 @@ TEST_F(EngineTest, AModelThatDoesNotFitItsManifestIsRefusedWithTheReason) {
   EXPECT_THAT(error(test::ImbalanceManifest(3)), HasSubstr("1 x 3 float32 do not fit the input, FP32 [1,2]"));
   EXPECT_THAT(error(test::ImbalanceManifest(2, "variant = \"fp8\"")), HasSubstr("model.toml:1: variant"));
   EXPECT_THAT(error(test::ImbalanceManifest(2, "bakend = \"x\"")), HasSubstr("bakend: no such option"));
-  EXPECT_THAT(error(test::ImbalanceManifest(2, "backend = \"x\"")), HasSubstr("openvino"));
+  EXPECT_THAT(error(test::ImbalanceManifest(2, "backend = \"x\"")), HasSubstr("native"));
   EXPECT_THAT(error(test::ImbalanceManifest(2, "ladder = [\"l1\"]")), HasSubstr("must have the rung \"model\""));
   EXPECT_THAT(error(test::ImbalanceManifest(2) + "[[outputs]]\nname = \"y\"\n"), HasSubstr("no output \"y\""));
   EXPECT_THAT(error("[features]\ninput = \"x\"\ncolumns = [\"mid\", \"spread\"]\n"), HasSubstr("called \"book\""));

@@ -80,7 +80,7 @@ Backend* inner_backend = nullptr;
 }  // namespace
 
 Gate::Gate() {
-  if (inner_backend == nullptr) inner_backend = FindBackend("openvino").value();
+  if (inner_backend == nullptr) inner_backend = FindBackend("native").value();
   RegisterBackend("gated", []() -> std::unique_ptr<Backend> { return std::make_unique<GatedBackend>(*inner_backend); });
 }
 

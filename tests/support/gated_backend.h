@@ -1,4 +1,4 @@
-// The backend "gated": OpenVINO behind a gate, so that a test decides how long an inference takes; 3 ms at
+// The backend "gated": the native one behind a gate, so that a test decides how long an inference takes; 3 ms at
 // least, so that it always runs on the worker pool.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace punctual::test {
 
-// One at a time. Open when made and when it goes. REQUIRES: the program has the backend "openvino".
+// One at a time. Open when made and when it goes. REQUIRES: the program has the backend "native".
 class Gate {
  public:
   Gate();
