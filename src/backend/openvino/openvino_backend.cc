@@ -8,6 +8,7 @@
 
 #include <openvino/openvino.hpp>
 
+#include "backend/openvino/onnx_order.h"
 #include "model/backend.h"
 
 namespace punctual {
@@ -164,6 +165,8 @@ class OpenVinoBackend final : public Backend {
 
  private:
   Result<std::unique_ptr<CompiledModel>> DoCompile(const CompileRequest& request) {
+    if (auto ordered = CheckOrder(request.onnx); ordered.has_error())
+      return Fail(ordered.error().code, request.where + ": openvino: " + ordered.error().message);
     std::shared_ptr<ov::Model> model = core_.read_model(std::string(request.onnx), ov::Tensor());
     for (const auto& input : model->inputs())
       if (input.get_partial_shape().rank().is_dynamic())

@@ -116,6 +116,36 @@ TEST(OpenVinoBackendTest, AnOperatorThatItHasNotIsNamed) {
             "m/1/model.onnx: openvino: cannot be read: No conversion rule found for operations: Foo-13");
 }
 
+// OpenVINO's own reader does not come back from them.
+TEST(OpenVinoBackendTest, NodesThatWaitForEachOtherAreRefused) {
+  onnx::ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(test::LogModel(3)));
+  onnx::NodeProto& first = *model.mutable_graph()->add_node();
+  first.set_op_type("Relu");
+  first.set_name("first");
+  first.add_input("b");
+  first.add_output("a");
+  onnx::NodeProto& second = *model.mutable_graph()->add_node();
+  second = first;
+  second.set_input(0, "a");
+  second.set_output(0, "b");
+  const auto refused = Compile(model.SerializeAsString());
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().message,
+            "m/1/model.onnx: openvino: Relu \"first\" waits for itself: the nodes form a circle");
+
+  // The same inside of another node.
+  onnx::ModelProto outer;
+  ASSERT_TRUE(outer.ParseFromString(test::LogModel(3)));
+  onnx::NodeProto& branch = *outer.mutable_graph()->add_node();
+  branch.set_op_type("If");
+  onnx::AttributeProto& then = *branch.add_attribute();
+  then.set_type(onnx::AttributeProto::GRAPH);
+  *then.mutable_g() = model.graph();
+  EXPECT_THAT(Compile(outer.SerializeAsString()).error().message, HasSubstr("form a circle"));
+}
+
 TEST(OpenVinoBackendTest, ATruncatedFileIsRefused) {
   const std::string whole = test::LinearModel(64, 3);
   for (const std::size_t size : {whole.size() / 4, whole.size() / 2, whole.size() - 1}) {

@@ -13,8 +13,8 @@
 #include "backend/native/graph/onnx_attributes.h"
 #include "backend/native/graph/onnx_tensor.h"
 #include "backend/native/graph/onnx_value_info.h"
-#include "backend/native/graph/order.h"
 #include "backend/native/operators/operator.h"
+#include "base/topological_order.h"
 
 namespace punctual::native {
 

@@ -1,9 +1,9 @@
-#include "backend/native/graph/order.h"
+#include "base/topological_order.h"
 
 #include <functional>
 #include <queue>
 
-namespace punctual::native {
+namespace punctual {
 
 std::vector<std::size_t> OrderOf(const std::vector<std::vector<std::size_t>>& needs) {
   std::vector<std::vector<std::size_t>> wanted_by(needs.size());
@@ -25,4 +25,4 @@ std::vector<std::size_t> OrderOf(const std::vector<std::vector<std::size_t>>& ne
   return order;
 }
 
-}  // namespace punctual::native
+}  // namespace punctual
