@@ -2,12 +2,17 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
 
 #include "cli/commands.h"
 
 namespace punctual {
 
 int RunProgram(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write that fails, and no end
   spdlog::set_default_logger(spdlog::stderr_color_mt("punctual"));
   CLI::App app("Answers prediction requests for trading systems in time, and says what the answer is.", "punctual");
   app.set_version_flag("--version", PUNCTUAL_VERSION);
@@ -29,7 +34,9 @@ int RunProgram(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return exit_code;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  std::fprintf(stderr, "punctual: what it had to say cannot be written: %s\n", std::strerror(errno));
+  return exit_code == 0 ? 1 : exit_code;
 }
 
 }  // namespace punctual

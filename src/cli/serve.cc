@@ -149,8 +149,7 @@ void AllowOpenFiles(int connections) {
 }
 
 Result<int> Serve(const Flags& flags) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write that fails, and no end
-  std::signal(SIGHUP, SIG_IGN);   // while the models are loaded for the first time there is nothing to reload
+  std::signal(SIGHUP, SIG_IGN);  // while the models are loaded for the first time there is nothing to reload
   PUNCTUAL_ASSIGN(const ServerOptions server_options, ServerOptionsFromFile(flags.config));
   PUNCTUAL_ASSIGN(EngineOptions engine_options, EngineOptionsFromFile(flags.config));
   const ServerLog log;
