@@ -96,6 +96,7 @@ Result<Server> AskWhatServes(const std::string& url) {
     return Fail(Code::kFailedPrecondition,
                 "keeps no request log; give it a [request_log] with a directory, and let it be asked for a while");
   Server server{TextOf(*log, "directory"), {}};
+  if (server.log.empty()) return Fail(Code::kInternal, "does not say where its request log lies: is it Punctual?");
   PUNCTUAL_ASSIGN(const json::value answer, AskServer(client, "GET", "/v1/models"));
   const json::value* models = answer.as_object().if_contains("models");
   if (models != nullptr && models->is_array())
@@ -229,13 +230,9 @@ void Print(const Recheck& found) {
 }  // namespace
 
 Result<bool> OptimizeFromServer(const FromServerOptions& options) {
-  std::ofstream file;
-  if (!options.report.empty()) {
-    file.open(options.report, std::ios::binary | std::ios::trunc);
-    if (!file)
-      return Fail(Code::kInvalidArgument,
-                  "--report: " + options.report + ": cannot be written: " + std::strerror(errno));
-  }
+  // What is there stays until there is another; that it can be written is better known now.
+  if (!options.report.empty() && !std::ofstream(options.report, std::ios::binary | std::ios::app))
+    return Fail(Code::kInvalidArgument, "--report: " + options.report + ": cannot be written: " + std::strerror(errno));
   const auto models = LiveModels(options);
   if (models.has_error())
     return Fail(models.error().code, "--from-server: " + options.url + ": " + models.error().message);
@@ -263,6 +260,7 @@ Result<bool> OptimizeFromServer(const FromServerOptions& options) {
   const bool passed = optimize::Passed(report);
   std::puts(passed ? "nothing that serves has failed" : "not all that serves could be looked at, or it has failed");
   if (options.report.empty()) return passed;
+  std::ofstream file(options.report, std::ios::binary | std::ios::trunc);
   file << optimize::RecheckJson(report);
   file.close();
   if (!file) return Fail(Code::kUnavailable, "--report: " + options.report + ": cannot be written");

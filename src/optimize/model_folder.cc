@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -34,14 +35,30 @@ std::optional<std::string> HighestVersion(const fs::path& folder) {
   return highest->second;
 }
 
+// The names of the folders in it that are a model's, by name.
+std::string ModelsIn(const fs::path& folder) {
+  std::set<std::string> names;
+  std::error_code error, ignored;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (fs::exists(it->path() / "model.toml", ignored)) names.insert(it->path().filename().string());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 std::string Shortest(double number) {
   char text[64];
   return {text, std::to_chars(text, text + sizeof text, static_cast<float>(number)).ptr};
 }
 
+std::size_t AfterByteOrderMark(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  return text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+}
+
 // Where the value of the key `variant` stands among the keys before the first table; npos: it has none.
 std::pair<std::size_t, std::size_t> FindVariant(std::string_view text) {
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = AfterByteOrderMark(text); begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     const std::size_t first = line.find_first_not_of(" \t");
@@ -77,7 +94,8 @@ Result<std::string> ReadWholeFile(const std::string& path) {
 Result<ModelFolder> ReadModelFolder(const std::string& path) {
   const fs::path folder = fs::path(path);
   if (std::error_code error; !fs::is_directory(folder, error))
-    return Fail(Code::kNotFound, path + ": no such folder; name a model's, with its model.toml");
+    return Fail(Code::kNotFound, path + (fs::exists(folder, error) ? ": is no folder" : ": no such folder") +
+                                     "; name a model's, with its model.toml");
   ModelFolder model;
   model.path = (folder.has_filename() ? folder : folder.parent_path()).string();
   std::error_code error;
@@ -87,6 +105,8 @@ Result<ModelFolder> ReadModelFolder(const std::string& path) {
   if (model.name == "report.json" || model.name == "report.html")
     return Fail(Code::kInvalidArgument, path + ": is called as a file of the folder to be made; rename it");
   const std::string manifest_path = (folder / "model.toml").string();
+  if (const std::string models = ModelsIn(folder); !models.empty() && !fs::exists(manifest_path, error))
+    return Fail(Code::kNotFound, path + ": is a repository; name one of its models: " + models);
   PUNCTUAL_ASSIGN(model.manifest_text, ReadWholeFile(manifest_path));
   PUNCTUAL_ASSIGN(model.manifest, ParseManifest(model.manifest_text, manifest_path));
   if (model.manifest.variant == "int8")
@@ -108,15 +128,13 @@ std::string WithVariant(std::string_view manifest_text, std::string_view variant
   const std::string value = "\"" + std::string(variant) + "\"";
   std::string text(manifest_text);
   const auto [at, size] = FindVariant(manifest_text);
-  if (at == std::string_view::npos) return "variant = " + value + "\n" + text;
+  if (at == std::string_view::npos) return text.insert(AfterByteOrderMark(text), "variant = " + value + "\n");
   return text.replace(at, size, value);
 }
 
 std::string WithStudent(std::string_view manifest_text, std::string_view student) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   std::string text(manifest_text);
-  const std::size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  return text.insert(at, "student = \"" + std::string(student) + "\"\n");
+  return text.insert(AfterByteOrderMark(text), "student = \"" + std::string(student) + "\"\n");
 }
 
 std::string SignalsOf(const Samples& samples, const std::vector<std::size_t>& indices,

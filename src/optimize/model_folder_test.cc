@@ -18,6 +18,11 @@ TEST(WithVariantTest, AManifestWithoutTheKeyGetsItBeforeAnyTable) {
   EXPECT_EQ(WithVariant("", "int8"), "variant = \"int8\"\n");
 }
 
+TEST(WithVariantTest, AByteOrderMarkStaysInFront) {
+  EXPECT_EQ(WithVariant("\xEF\xBB\xBF[cache]\n", "int8"), "\xEF\xBB\xBFvariant = \"int8\"\n[cache]\n");
+  EXPECT_EQ(WithVariant("\xEF\xBB\xBFvariant = \"fp32\"\n", "int8"), "\xEF\xBB\xBFvariant = \"int8\"\n");
+}
+
 TEST(WithVariantTest, WordsThatBeginOrSoundAlikeAreNotTheKey) {
   EXPECT_EQ(WithVariant("# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n", "int8"),
             "variant = \"int8\"\n# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n");

@@ -138,7 +138,8 @@ Result<FloatConstant> GraphValues::Floats(const std::string& value) const {
   // Counted down from the numbers that there are: sizes of a file can be anything.
   const std::size_t there = tensor.has_raw_data() ? tensor.raw_data().size() / sizeof(float)
                                                   : static_cast<std::size_t>(tensor.float_data_size());
-  std::size_t count = 1;
+  const bool is_empty = std::ranges::find(constant.dims, 0) != constant.dims.end();
+  std::size_t count = is_empty ? 0 : 1;
   for (const std::int64_t dimension : constant.dims) {
     if (dimension < 0 || (count != 0 && static_cast<std::size_t>(dimension) > there / count)) count = there + 1;
     if (count > there) break;

@@ -66,6 +66,10 @@ Result<void> CheckArray(const ArrayReader& array, const TensorSpec& input) {
     return Fail(Code::kInvalidArgument, array.where() + ": has the shape " + ShapeText(header.shape) +
                                             "; it must be samples of the input \"" + input.name + "\", which is " +
                                             ShapeText(input.shape));
+  PUNCTUAL_ASSIGN(const std::size_t numbers, ElementCount(input.shape));
+  if (numbers == 0)
+    return Fail(Code::kInvalidArgument,
+                array.where() + ": the input \"" + input.name + "\" holds no numbers: there is nothing to compare");
   if (header.shape[0] == 0) return Fail(Code::kInvalidArgument, array.where() + ": has no samples");
   return {};
 }

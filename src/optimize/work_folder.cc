@@ -25,10 +25,12 @@ constexpr const char* kKey = "key";
 constexpr const char* kLock = "lock";
 
 Error Refused(const std::string& path, int error) {
-  const bool is_full = error == ENOSPC || error == EDQUOT;
+  const bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
   return Fail(is_full ? Code::kResourceExhausted : Code::kInternal,
               path + ": cannot be written: " + std::strerror(error) +
-                  (is_full ? "; make room and run the same command again, it goes on where it was" : ""));
+                  (is_full ? "; make room and run the same command again, it goes on where it was"
+                   : error == ELOOP || error == EISDIR ? "; it is none of ours, remove it"
+                                                       : ""));
 }
 
 Result<void> WriteAll(int file, const std::string& path, std::string_view bytes) {
@@ -43,7 +45,7 @@ Result<void> WriteAll(int file, const std::string& path, std::string_view bytes)
 
 // `on_disk`: returns when it is. Some file systems only then find out that they are full; and it may take long.
 Result<void> WriteFile(const std::string& path, std::string_view bytes, bool on_disk) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (file < 0) return Refused(path, errno);
   Result<void> written = WriteAll(file, path, bytes);
   if (written.has_value() && on_disk && ::fsync(file) != 0) written = Refused(path, errno);
@@ -78,12 +80,13 @@ Result<WorkFolder> WorkFolder::Open(const std::string& target, const Digest& key
   // Neither a model's name nor a version's: a repository does not look into it.
   const fs::path path = parent / ("." + folder.filename().string() + ".optimizing");
   fs::create_directory(path, error);
+  if (error == std::errc::no_space_on_device) return Refused(path.string(), error.value());
   if (error)
     return Fail(Code::kInvalidArgument, "--out: " + parent.string() + ": cannot be written: " + error.message());
   // What is removed from it must not be somebody else's, elsewhere.
   if (fs::symlink_status(path, error).type() != fs::file_type::directory)
     return Fail(Code::kInvalidArgument, path.string() + ": is no folder, but a link; remove it");
-  const int lock = ::open((path / kLock).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const int lock = ::open((path / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (lock < 0) return Refused((path / kLock).string(), errno);
   WorkFolder work(folder.string(), path.string(), lock);
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
@@ -91,7 +94,9 @@ Result<WorkFolder> WorkFolder::Open(const std::string& target, const Digest& key
   const std::string name = HexText(key);
   const Result<std::string> before = ReadWholeFile((path / kKey).string());
   // What cannot be removed would be taken for this run's.
-  if (before.has_error() || *before != name) PUNCTUAL_TRY(RemoveFolder(path / kKept));
+  const bool same = before.has_value() && *before == name;
+  if (!fs::is_empty(path / kKept, error) && !error) work.left_ = same ? Left::kThisRuns : Left::kAnothers;
+  if (!same) PUNCTUAL_TRY(RemoveFolder(path / kKept));
   PUNCTUAL_TRY(RemoveFolder(path / kMade));
   PUNCTUAL_TRY(MakeFolder(path / kKept));
   PUNCTUAL_TRY(MakeFolder(path / kMade));
@@ -100,7 +105,7 @@ Result<WorkFolder> WorkFolder::Open(const std::string& target, const Digest& key
 }
 
 WorkFolder::WorkFolder(WorkFolder&& other) noexcept
-    : target_(other.target_), path_(other.path_), lock_(std::exchange(other.lock_, -1)) {}
+    : target_(other.target_), path_(other.path_), lock_(std::exchange(other.lock_, -1)), left_(other.left_) {}
 
 WorkFolder::~WorkFolder() {
   if (lock_ >= 0) ::close(lock_);

@@ -22,6 +22,10 @@ class WorkFolder {
   WorkFolder& operator=(WorkFolder&&) = delete;
   ~WorkFolder();  // lets others at it; what was kept stays
 
+  // What an earlier run left that was cut off: one of the same key, of another.
+  enum class Left { kNothing, kThisRuns, kAnothers };
+  Left left() const { return left_; }
+
   const std::string& path() const { return path_; }
 
   // Bytes of a finished stage, with their digest: they are found again as they were, or not at all. kResourceExhausted:
@@ -41,6 +45,7 @@ class WorkFolder {
       : target_(std::move(target)), path_(std::move(path)), lock_(lock) {}
   const std::string target_, path_;
   int lock_;  // a file descriptor; -1: none
+  Left left_ = Left::kNothing;
 };
 
 }  // namespace punctual::optimize

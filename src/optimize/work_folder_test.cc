@@ -83,6 +83,31 @@ TEST_F(WorkFolderTest, ALinkInItsPlaceIsNotFollowed) {
   EXPECT_TRUE(fs::exists(folder_ / "elsewhere/kept/precious"));
 }
 
+TEST_F(WorkFolderTest, NorIsALinkInsideOfIt) {
+  const fs::path precious = folder_ / "precious", work = folder_ / ".made.optimizing";
+  std::ofstream(precious) << "mine";
+  for (const char* const name : {"key", "lock"}) {
+    fs::create_directories(work);
+    fs::create_symlink(precious, work / name);
+    const auto opened = WorkFolder::Open(Target(), {1, 2});
+    ASSERT_TRUE(opened.has_error()) << name;
+    EXPECT_NE(opened.error().message.find(std::string(name) + ": cannot be written"), std::string::npos)
+        << opened.error().message;
+    EXPECT_EQ(*ReadWholeFile(precious.string()), "mine");
+    fs::remove_all(work);
+  }
+}
+
+TEST_F(WorkFolderTest, SaysWhatWasLeftByWhom) {
+  const auto left = [&](const Digest& key) {
+    auto work = WorkFolder::Open(Target(), key);
+    return work.has_value() && work->Keep("stage", "kept").has_value() ? work->left() : WorkFolder::Left::kNothing;
+  };
+  EXPECT_EQ(left({1, 2}), WorkFolder::Left::kNothing);
+  EXPECT_EQ(left({1, 2}), WorkFolder::Left::kThisRuns);
+  EXPECT_EQ(left({3, 4}), WorkFolder::Left::kAnothers);
+}
+
 TEST_F(WorkFolderTest, WhatIsThereIsNotReplaced) {
   auto work = WorkFolder::Open(Target(), {1, 2});
   ASSERT_TRUE(work->Write("file", "mine").has_value());

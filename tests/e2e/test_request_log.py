@@ -309,6 +309,7 @@ def test_wrong_usage_is_said(tmp_path):
         (("--from-server", "http://127.0.0.1:1", "--data", "x.npy"), "--data"),
         ((tmp_path, "--data", "x.npy", "--report", "x.json"), "--from-server"),
         (("--from-server", "nonsense"), "--from-server"),
+        (("--from-server", ""), "--from-server"),
         (("--from-server", "http://127.0.0.1:1", "--budget-ms", "15"), "--budget-ms"),
         (("--from-server", "http://127.0.0.1:1", "--max-accuracy-drop", "200%"), "0% to 100%"),
         (("--from-server", "http://127.0.0.1:1", "--report", tmp_path / "none/x.json"), "--report"),
@@ -316,6 +317,8 @@ def test_wrong_usage_is_said(tmp_path):
         done = run("optimize", *arguments)
         assert done.returncode == 2, (arguments, done)
         assert said in done.stderr
-    done = run("optimize", "--from-server", "http://127.0.0.1:1")
-    assert done.returncode == 1
+    report = tmp_path / "kept.json"
+    report.write_text("kept")
+    done = run("optimize", "--from-server", "http://127.0.0.1:1", "--report", report)
+    assert (done.returncode, report.read_text()) == (1, "kept")
     assert "http://127.0.0.1:1" in done.stderr
