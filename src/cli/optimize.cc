@@ -1,14 +1,17 @@
 // punctual optimize: quicker variants of a model, if they are as good, and a report of what they are worth.
 #include "optimize/optimize.h"
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
-#include <atomic>
+
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -34,12 +37,16 @@ using optimize::Optimization;
 
 const std::vector<double> kBudgetsMs = {15, 25, 50};  // a server's, where its configuration declares no tier
 
+constexpr double kMostBareShare = 0.1;  // of a share without a percent sign
+
 struct Flags {
   optimize::OptimizeOptions options;
   std::vector<double> budgets_ms;  // empty: those above
   std::optional<std::string> config;
   std::optional<std::string> max_accuracy_drop, max_student_accuracy_drop;
+  bool is_from_server = false;
   FromServerOptions from_server;
+  std::string seed = "1";
 };
 
 // "0.5%" or 0.005, of any range.
@@ -50,6 +57,10 @@ Result<double> ParseShare(const std::string& option, const std::string& text) {
   double share = 0;
   if (!CLI::detail::lexical_cast(number, share))
     return Fail(Code::kInvalidArgument, option + ": " + text + " is neither a share nor a percentage");
+  // Who leaves out the sign means another figure, a hundred times smaller.
+  if (!percent && share > kMostBareShare)
+    return Fail(Code::kInvalidArgument, option + ": " + text + ": say what is meant, as a percentage: " + text +
+                                            "%, or " + NumberText(100 * share) + "%");
   return percent ? share / 100 : share;
 }
 
@@ -120,6 +131,15 @@ std::string TierTable(const Optimization& found) {
   return table.Text();
 }
 
+std::string HowToServe(const Optimization& found) {
+  const bool changed =
+      found.serves != found.files.front().variant || (!found.student_name.empty() && found.student_standing.quicker);
+  if (!changed) return "to serve: nothing; the model's own folder can stay as it is";
+  std::string folders = found.out + "/" + found.model;
+  if (!found.student_name.empty()) folders += " " + found.out + "/" + found.student_name;
+  return "to serve it: cp -r " + folders + " REPOSITORY/";
+}
+
 void Print(const Optimization& found) {
   std::fputs((Table(found) + TierTable(found)).c_str(), stdout);
   for (const optimize::VariantRun& run : found.runs) {
@@ -132,7 +152,8 @@ void Print(const Optimization& found) {
     if (!choice.toml.empty())
       std::printf("\nfor %s ms, in the server's configuration:\n%s", NumberText(choice.tier.budget_ms).c_str(),
                   choice.toml.c_str());
-  std::printf("\n%s\n%s: report.html says it all\n", found.verdict.c_str(), found.out.c_str());
+  std::printf("\n%s\n\nreport: %s/report.html\n%s\n", found.verdict.c_str(), found.out.c_str(),
+              HowToServe(found).c_str());
 }
 
 int Failed(const Error& error) {
@@ -141,9 +162,17 @@ int Failed(const Error& error) {
 }
 
 // Whatever is half done: what is kept of it is kept whole.
-[[noreturn]] void EndHere() {
-  std::fputs("\npunctual optimize: interrupted; the same command goes on from what is done\n", stderr);
-  std::_Exit(128 + SIGINT);
+extern "C" void EndHere(int signal) {
+  constexpr std::string_view kText = "\npunctual optimize: interrupted; the same command goes on from what is done\n";
+  static_cast<void>(!::write(STDERR_FILENO, kText.data(), kText.size()));
+  ::_exit(128 + signal);
+}
+
+Result<std::uint64_t> ParseSeed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error == std::errc() && end == text.data() + text.size()) return seed;
+  return Fail(Code::kInvalidArgument, "--seed: " + text + ": must be a whole number from 0 to 18446744073709551615");
 }
 
 int RecheckServer(Flags& flags) {
@@ -169,7 +198,10 @@ int Run(Flags& flags) {
     if (const auto limit = optimize::CheckLimit(option, *parsed); limit.has_error()) return Failed(limit.error());
     *share = *parsed;
   }
-  if (!flags.from_server.url.empty()) return RecheckServer(flags);
+  const auto seed = ParseSeed(flags.seed);
+  if (seed.has_error()) return Failed(seed.error());
+  flags.options.seed = *seed;
+  if (flags.is_from_server) return RecheckServer(flags);
   if (flags.options.model.empty()) return Failed(Fail(Code::kInvalidArgument, "MODEL_DIR: is missing"));
   if (flags.options.data.files.empty())
     return Failed(Fail(Code::kInvalidArgument,
@@ -181,9 +213,9 @@ int Run(Flags& flags) {
   Result<Optimization> found = Fail(Code::kInternal, "");
   {
     StageProgress progress;
-    const std::atomic<bool>& interrupted = load::InterruptFlag();
+    std::signal(SIGINT, EndHere);
+    std::signal(SIGTERM, EndHere);
     flags.options.progress = [&](const std::string& stage, std::size_t done, std::size_t of) {
-      if (interrupted) EndHere();
       progress.Show(stage, done, of);
     };
     found = optimize::Optimize(flags.options);
@@ -242,13 +274,16 @@ void AddOptimizeCommand(CLI::App& app, int& exit_code) {
       ->add_option("--out", options.out,
                    "the folder to make, a repository of the model and its student; default: MODEL_DIR-optimized")
       ->excludes(from_server);
-  command->add_option("--seed", options.seed, "same seed, data and options, same int8 file")->capture_default_str();
+  command->add_option("--seed", flags->seed, "same seed, data and options, same int8 file")->capture_default_str();
   command->footer(
       "The model's folder is left as it is. A run that is cut off goes on where it was when it is run again.\n\n"
       "Example:\n"
       "  punctual optimize models/deeplob --data btcusdt.csv.gz ethusdt.csv.gz --config punctual.toml\n"
       "  punctual optimize --from-server http://127.0.0.1:8080");
-  command->callback([flags, &exit_code] { exit_code = Run(*flags); });
+  command->callback([flags, from_server, &exit_code] {
+    flags->is_from_server = from_server->count() > 0;
+    exit_code = Run(*flags);
+  });
 }
 
 }  // namespace punctual

@@ -67,16 +67,21 @@ class Decision {
     return quickest;
   }
 
+  double Enough() const { return found_.machine.load > kBusy ? kQuickerBusy : kQuicker; }
+
   Standing StandingOf(const std::string& variant) const {
-    const double enough = found_.machine.load > kBusy ? kQuickerBusy : kQuicker;
     return {HasPassed(found_.runs, variant),
-            QuickestUs(variant) < enough * QuickestUs(subject_.folder.manifest.variant)};
+            QuickestUs(variant) < Enough() * QuickestUs(subject_.folder.manifest.variant)};
   }
 
   // Passed, quicker, and the manifest may say so.
-  bool MayServe(const std::string& variant, const Standing& standing) const {
+  bool MayServe(const std::string& variant, const Standing& standing) {
+    if (!standing.passed || !standing.quicker) return false;
     const auto manifest = ParseManifest(WithVariant(subject_.folder.manifest_text, variant), "model.toml");
-    return standing.passed && standing.quicker && manifest.has_value() && manifest->variant == variant;
+    if (manifest.has_value() && manifest->variant == variant) return true;
+    found_.notes.push_back("The manifest is written so that variant = \"" + variant +
+                           "\" cannot be put into it: it stays as it is; write that into it to serve the variant.");
+    return false;
   }
 
   // The model's own, with what changes. One that has a student or a ladder of its own keeps them.
@@ -102,11 +107,17 @@ class Decision {
   }
 
   std::string Verdict(const std::string& own) const {
-    std::string text = found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
-                                                   : "There is no int8 file: " + found_.int8.failure + ".";
+    std::string text = WhatToServe(own) + " " +
+                       (found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
+                                                    : "There is no int8 file: " + found_.int8.failure + ".");
     if (std::isfinite(QuickestUs("bf16"))) text += " " + VariantVerdict("bf16", own, found_.bf16_standing);
-    if (found_.serves == own) text += " The model is served in " + own + " as before.";
     return text + " " + StudentVerdict() + TiersVerdict(own);
+  }
+
+  // What a person looks for first.
+  std::string WhatToServe(const std::string& own) const {
+    const std::string what = found_.serves == own ? "the model as it is, in " + own : found_.serves;
+    return "Serve " + what + (student_is_named_ ? ", with the student beside it." : ".");
   }
 
   // A sentence for each choice, of the tiers that share it.
@@ -133,18 +144,18 @@ class Decision {
 
   std::string VariantVerdict(const std::string& variant, const std::string& own, const Standing& standing) const {
     if (!standing.passed) return variant + " did not pass the gate (" + WhyNot(variant) + ").";
-    const double times = QuickestUs(own) / QuickestUs(variant);
-    if (times < kQuicker)
-      return variant + " passed the gate but takes " + Printed(1 / times, "%.1f") + " times as long here.";
-    if (!standing.quicker) return variant + " passed the gate but is no quicker here.";
-    return variant + " passed the gate and is " + Printed(times, "%.1f") + " times as quick" +
-           (found_.serves == variant ? ": it is what is served." : ".");
+    const std::string took = Printed(QuickestUs(variant), "%.3g") + " µs where the model takes " +
+                             Printed(QuickestUs(own), "%.3g") + " (medians, warm)";
+    if (standing.quicker) return variant + " passed the gate and takes " + took + ".";
+    return variant + " passed the gate but takes " + took + "; to be served it has to take " +
+           Printed(100 * (1 - Enough()), "%.0f") + " % less" +
+           (found_.machine.load > kBusy ? ", as the machine had other work." : ".");
   }
 
-  // What the first backend by which it failed says.
+  // The first backend by which it failed; by how much is said beside the run.
   std::string WhyNot(const std::string& variant) const {
     for (const VariantRun& run : found_.runs)
-      if (run.variant == variant && run.counts() && !run.passed) return "by " + run.backend + ": " + run.gate;
+      if (run.variant == variant && run.counts() && !run.passed) return "by " + run.backend;
     return "no backend can run it";
   }
 
@@ -158,8 +169,8 @@ class Decision {
                               Printed(student.of_model.typical_us, "%.2g") +
                               (subject_.plan ? ", features included" : "");
     if (!found_.student_standing.quicker)
-      return what + "passed the gate but is not worth it: " + times +
-             ". It lies beside the model, which does not name it.";
+      return what + "passed the gate, but " + times +
+             "; to stand in it has to take half as long. It lies beside the model, which does not name it.";
     return what + "passed the gate" +
            (student_is_named_ ? ": it stands in where time is short, as " + found_.student_name
                               : " and lies beside the model, which does not name it") +
@@ -188,6 +199,7 @@ class Notes {
     }
     NoteLayersInFloat();
     NoteFewErrors();
+    NoteLabels();
     if (subject_.outputs.size() > 1)
       found_.notes.push_back("Only the output \"" + found_.output + "\" was judged, the first of " +
                              std::to_string(subject_.outputs.size()) + ".");
@@ -196,10 +208,8 @@ class Notes {
           "Nobody says how many samples share what they saw: neighbours may lie on both sides of a "
           "border between the parts, and figures may be too good.");
     if (found_.machine.load > kBusy)
-      found_.notes.push_back("The machine had other work (load " + Printed(found_.machine.load, "%.1f") + " on " +
-                             std::to_string(found_.machine.cores) +
-                             " cores): latencies are too long, also in how they "
-                             "compare.");
+      found_.notes.push_back("The machine had other work (load " + Printed(found_.machine.load, "%.1f") +
+                             ", 1 of it this program's own): latencies are too long, also in how they compare.");
     if (found_.int8.failure.empty() && !found_.int8.good_enough)
       found_.notes.push_back(
           "No int8 file was as faithful on the search part as was asked: it is the best of what was tried.");
@@ -217,10 +227,19 @@ class Notes {
     }
     if (layers == 0) return;
     found_.notes.push_back(
-        "Of the int8 file's " + std::to_string(found_.int8.file().layers.size()) + " layers " + std::to_string(layers) +
-        ", with " +
+        std::to_string(layers) + " of the int8 file's " + std::to_string(found_.int8.file().layers.size()) +
+        " layers (" +
         Printed(100 * static_cast<double>(weights) / std::max<double>(1, static_cast<double>(all)), "%.0f") +
-        " % of the weights, stay in float to be as faithful as --max-accuracy-drop asks.");
+        " % of the weights) stay in float to be as faithful as --max-accuracy-drop asks.");
+  }
+
+  void NoteLabels() {
+    if (found_.labels_file.empty() || found_.labelled == found_.held_out) return;
+    std::string symbols;
+    for (const std::string& symbol : found_.unlabelled_symbols) symbols += (symbols.empty() ? "" : ", ") + symbol;
+    found_.notes.push_back("Of the " + std::to_string(found_.held_out) + " held-out samples " +
+                           std::to_string(found_.labelled) + " have a label" +
+                           (symbols.empty() ? "" : ", none of " + symbols) + ": they alone tell right from wrong.");
   }
 
   void NoteFewErrors() {

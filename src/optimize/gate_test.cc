@@ -31,8 +31,10 @@ TEST(GateTest, TheUpperEndDecides) {
   EXPECT_FALSE(decision.passed);
   EXPECT_EQ(
       decision.text,
-      "right answers lost 0.400 % (95 %: -0.100 to 1.000 %) fails --max-accuracy-drop 0.750 % by 0.250 points; it may "
-      "be good enough, more samples would tell");
+      "right answers lost 0.400 % of 100 with a label (95 %: -0.100 to 1.000 %) fails --max-accuracy-drop 0.750 % by "
+      "0.250 points; it may be good enough, 2.9 times as many samples would tell");
+  EXPECT_THAT(JudgeDrop(comparison, 0.004).text, ::testing::EndsWith("by 0.600 points")) << "no number of them";
+  EXPECT_THAT(JudgeDrop(comparison, 0.0041).text, ::testing::EndsWith("good enough, many more samples would tell"));
 }
 
 TEST(GateTest, WhatIsWorseForCertainIsNotTriedAgain) {
@@ -56,8 +58,8 @@ TEST(GateTest, SamplesThatAllAgreeSayAsMuchAsThereAreOfThem) {
   comparison.classes->accuracy->samples = 50;
   EXPECT_EQ(
       JudgeDrop(comparison, 0.05).text,
-      "right answers lost 0.000 % (95 %: 0.000 to 6.000 %) fails --max-accuracy-drop 5.000 % by 1.000 points; it may "
-      "be good enough, more samples would tell");
+      "right answers lost 0.000 % of 50 with a label (95 %: 0.000 to 6.000 %) fails --max-accuracy-drop 5.000 % by "
+      "1.000 points; it may be good enough, 1.4 times as many samples would tell");
   comparison.classes->accuracy.reset();
   EXPECT_EQ(JudgeDrop(comparison, 0.03).text,
             "other classes 0.000 % (95 %: 0.000 to 3.000 %) is within --max-accuracy-drop 3.000 %");

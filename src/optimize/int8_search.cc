@@ -73,6 +73,7 @@ std::optional<Int8Trial> ReadKept(const WorkFolder& work, const std::string& met
 
 // A file that may be made.
 struct Choice {
+  std::optional<double> level;
   std::size_t method = 0;
   const LayersInFloat* file = nullptr;
   std::size_t in_float = 0;  // weights
@@ -101,8 +102,8 @@ class Search {
     PUNCTUAL_ASSIGN(search.layer_error, JudgeLayers(kMethods[chosen.front().method].method));
     for (const Choice& choice : chosen) {
       PUNCTUAL_ASSIGN(QuantizedFile made, Make(choice));
-      search.files.push_back(
-          {kMethods[choice.method].name, choice.file->fidelity, std::move(made.onnx), std::move(made.layers)});
+      search.files.push_back({kMethods[choice.method].name, choice.level, choice.file->fidelity, std::move(made.onnx),
+                              std::move(made.layers)});
     }
     return search;
   }
@@ -117,7 +118,7 @@ class Search {
     PUNCTUAL_TRY(Observe());
     SensitivityOptions options{.levels = request_.levels, .most_trials = kMostFiles};
     options.progress = [&](std::size_t trials, std::size_t of, const std::string&, double) {
-      Say(std::string("int8 files, ranges by ") + method.name, trials, of);
+      Say(std::string("int8 files, ranges by ") + method.name + ", at most", trials, of);
     };
     const auto judge = [&, reference = ReferenceOf(places_)](std::string_view onnx) -> Result<double> {
       const Result<Answers> answers = Ask(onnx, places_);
@@ -137,7 +138,7 @@ class Search {
     std::vector<Choice> all;
     for (std::size_t method = 0; method < trials.size(); ++method) {
       for (const LayersInFloat& file : trials[method].files) {
-        Choice& choice = all.emplace_back(Choice{method, &file});
+        Choice& choice = all.emplace_back(Choice{std::nullopt, method, &file});
         for (const std::string& layer : file.layers) choice.in_float += WeightsOf(layer);
       }
     }
@@ -155,7 +156,9 @@ class Search {
             (!best || choice.in_float < best->in_float ||
              (choice.in_float == best->in_float && choice.file->fidelity > best->file->fidelity)))
           best = choice;
-      if (best && (chosen.empty() || best->in_float < chosen.back().in_float)) chosen.push_back(*best);
+      if (!best || (!chosen.empty() && best->in_float >= chosen.back().in_float)) continue;
+      best->level = level;
+      chosen.push_back(*best);
     }
     return chosen;
   }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct Int8Trial {
 
 struct Int8File {
   std::string method;
-  double fidelity = 0;  // on the samples that it was searched on
+  std::optional<double> level;  // of Int8SearchRequest, that it was made for; none: it reaches none
+  double fidelity = 0;          // on the samples that it was searched on
   std::string onnx;
   std::vector<LayerReport> layers;
   // By TakeInt8:

@@ -42,7 +42,9 @@ struct Optimization {
   std::string reference_backend;     // that computed the model's answers
   std::vector<std::string> symbols;
   std::size_t samples = 0, fit = 0, search = 0, held_out = 0;
-  std::uint64_t gap = 0;  // snapshots between the parts, at least
+  std::size_t labelled = 0;                     // of `held_out`; without labels 0
+  std::vector<std::string> unlabelled_symbols;  // of which none is
+  std::uint64_t gap = 0;                        // snapshots between the parts, at least
   Digest data;
   Machine machine;
   // What was found.

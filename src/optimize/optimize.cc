@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -15,7 +16,9 @@
 #include "model/student.h"
 #include "optimize/decide.h"
 #include "optimize/judge_variants.h"
+#include "optimize/onnx_file.h"
 #include "optimize/profile.h"
+#include "optimize/quantize.h"
 #include "optimize/report.h"
 #include "optimize/run_model.h"
 #include "optimize/split.h"
@@ -29,6 +32,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Of the samples that are judged; fewer say nothing.
+constexpr std::size_t kLeastLabelled = 30;
 // ServedModel::kQuick, in microseconds.
 constexpr double kMostStudentUs = 1000;
 
@@ -84,6 +89,8 @@ class Pipeline {
   Result<Optimization> Run() {
     PUNCTUAL_TRY(Read());
     PUNCTUAL_ASSIGN(WorkFolder work, WorkFolder::Open(found_.out, found_.run));
+    if (work.left() == WorkFolder::Left::kThisRuns) Say("what an earlier run had finished is taken over", 0, 0);
+    if (work.left() == WorkFolder::Left::kAnothers) Say("what a run of something else had finished is dropped", 0, 0);
     const Result<void> made = Make(work);
     if (made.has_value()) return std::move(found_);
     // What the next run would meet again is not worth going on from; else what was finished is.
@@ -110,6 +117,7 @@ class Pipeline {
     PUNCTUAL_TRY(CheckOut(found_.out, options_.model));
     Say("model", 0, 0);
     PUNCTUAL_ASSIGN(subject_, OpenSubject(options_.model));
+    PUNCTUAL_TRY(CheckFile());
     PUNCTUAL_ASSIGN(samples_, ReadData(*subject_, options_.data, Sayer("books")));
     // Where tensors are of a model that also takes books, their neighbours share as much.
     found_.gap = subject_->plan ? subject_->plan->history() : 1;
@@ -120,14 +128,40 @@ class Pipeline {
     return CheckUnmade();
   }
 
-  Result<void> CheckOutput() const {
+  // What can be seen of the file itself, before the model answers for minutes. That no layer may have codes is no
+  // error.
+  Result<void> CheckFile() const {
+    const ModelFolder& folder = subject_->folder;
+    const auto of_file = [&](const Error& error) { return Fail(error.code, folder.onnx_path + ": " + error.message); };
+    if (const auto parsed = ParseForQuantizing(folder.onnx); parsed.has_error()) return of_file(parsed.error());
+    const auto layers = ListLayers(folder.onnx);
+    if (layers.has_error() && layers.error().code == Code::kInvalidArgument) return of_file(layers.error());
+    return {};
+  }
+
+  Result<void> CheckOutput() {
     PUNCTUAL_ASSIGN(const std::size_t width, ElementCount(subject_->output().shape));
     if (width > kMostClasses)
       return Fail(Code::kFailedPrecondition,
                   "output: \"" + subject_->output().name + "\" has " + std::to_string(width) + " numbers; at most " +
                       std::to_string(kMostClasses) + " are compared; name another one first");
     if (!samples_.has_labels()) return {};
-    return CheckLabels(samples_, parts_.held_out, width);
+    std::vector<std::size_t> all(samples_.count());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    PUNCTUAL_TRY(CheckLabels(samples_, all, width));
+    std::vector<bool> has_label(samples_.symbols.size());
+    for (const std::size_t i : parts_.held_out) {
+      if (samples_.labels[i] == Samples::kNoLabel) continue;
+      ++found_.labelled;
+      has_label[samples_.symbol[i]] = true;
+    }
+    for (std::size_t i = 0; i < has_label.size(); ++i)
+      if (!has_label[i]) found_.unlabelled_symbols.push_back(samples_.symbols[i]);
+    if (found_.labelled >= kLeastLabelled) return {};
+    return Fail(Code::kInvalidArgument, options_.data.labels + ": has a label of " + std::to_string(found_.labelled) +
+                                            " of the " + std::to_string(parts_.held_out.size()) +
+                                            " samples that are judged, the last quarter of the data; " +
+                                            std::to_string(kLeastLabelled) + " are needed: label that part too");
   }
 
   void Describe() {

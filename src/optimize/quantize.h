@@ -32,7 +32,7 @@ struct QuantizeOptions {
 };
 
 // The reason of layers that QuantizeOptions::in_float names.
-inline constexpr const char* kLeftInFloat = "it was left in float";
+inline constexpr const char* kLeftInFloat = "to be faithful enough";
 
 struct LayerReport {
   std::string name;         // of the node; where it has none of its own, of its output

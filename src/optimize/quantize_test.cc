@@ -361,14 +361,14 @@ TEST(QuantizeTest, LayersThatAreToStayInFloatDo) {
   const std::string onnx = Perceptron({8, 16, 3});
   const Samples samples = test::RandomSamples("x", {1, 8}, 20);
   const QuantizedFile file = QuantizedOn(onnx, samples, {.in_float = {"Gemm_0"}});
-  EXPECT_THAT(file.layers[0].reason, HasSubstr("left in float"));
+  EXPECT_THAT(file.layers[0].reason, HasSubstr("to be faithful enough"));
   EXPECT_EQ(file.layers[1].reason, "");
   const auto model = Parsed(file.onnx);
   EXPECT_EQ(NodeOf(model.graph(), "Gemm_0").input(0), "x");
   EXPECT_THAT(Quantize(onnx, {}, {.in_float = {"Gemm_7"}}).error().message,
               HasSubstr("no layer \"Gemm_7\"; it has Gemm_0, Gemm_2"));
   EXPECT_THAT(Quantize(onnx, {}, {.in_float = {"Gemm_0", "Gemm_2"}}).error().message,
-              HasSubstr("\"Gemm_0\": it was left in float"));
+              HasSubstr("\"Gemm_0\": to be faithful enough"));
 }
 
 TEST(QuantizeTest, LayersWithoutANameOfTheirOwnHaveTheirOutputs) {

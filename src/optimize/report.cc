@@ -118,6 +118,7 @@ json::object ObjectOf(const Int8Search& search) {
   }
   for (const Int8File& file : search.files)
     files.push_back(json::object{{"method", file.method},
+                                 {"level", file.level ? json::value(*file.level) : json::value()},
                                  {"fidelity", file.fidelity},
                                  {"bytes", file.onnx.size()},
                                  {"passed", file.passed},
@@ -133,7 +134,7 @@ json::object ObjectOf(const Int8Search& search) {
           {"levels", json::array(search.levels.begin(), search.levels.end())},
           {"trials", trials},
           {"files", files},
-          {"taken", search.taken},
+          {"taken", search.file().passed ? json::value(search.taken) : json::value()},
           {"layers", layers},
           {"alone", errors}};
 }
@@ -192,6 +193,7 @@ std::string ReportJson(const Optimization& found) {
                             {"fit", found.fit},
                             {"search", found.search},
                             {"held_out", found.held_out},
+                            {"labelled", found.labels_file.empty() ? json::value() : json::value(found.labelled)},
                             {"gap", found.gap},
                             {"digest", HexText(found.data)}}},
       {"files", FilesOf(found)},

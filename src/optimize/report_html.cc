@@ -122,8 +122,8 @@ std::string TierTable(const Optimization& found) {
     if (!choice.toml.empty()) toml += "<br><code>" + Escaped(choice.toml) + "</code>";
   }
   return Table(rows) + "<p class=\"dim\">With room: one inference takes at most " + Printed(100 * kMostOfBudget, "%g") +
-         " % of the budget at the 99th percentile, with the other cores busy; the rest is for features, waiting and "
-         "replying.</p>\n" +
+         " % of the budget at the 99th percentile" + (found.machine.cores > 1 ? ", with the other cores busy" : "") +
+         "; the rest is for features, waiting and replying.</p>\n" +
          (toml.empty() ? "" : "<p>In the server's configuration:" + toml + "</p>\n");
 }
 
@@ -154,6 +154,11 @@ std::string VariantRow(const Optimization& found, const VariantRun& run) {
   return Row(cells, "td", IsServed(found, run) ? "served" : "");
 }
 
+bool SomethingRuns(const Optimization& found, const std::string& variant) {
+  return std::ranges::any_of(found.runs,
+                             [&](const VariantRun& run) { return run.variant == variant && run.refusal.empty(); });
+}
+
 // What matters most stands in front: on a small screen the rest is found by scrolling.
 std::string VariantTable(const Optimization& found) {
   std::vector<std::string> header = {"variant", "gate",
@@ -163,7 +168,7 @@ std::string VariantTable(const Optimization& found) {
     header.emplace_back(name);
   std::string rows = Row(header, "th"), why;
   for (const VariantRun& run : found.runs) {
-    rows += VariantRow(found, run);
+    if (run.refusal.empty() || !SomethingRuns(found, run.variant)) rows += VariantRow(found, run);
     const std::string& said = run.refusal.empty() ? run.gate : run.refusal;
     if (!said.empty())
       why +=
@@ -247,7 +252,7 @@ std::string Confusion(const Optimization& found, const VariantRun& run) {
     }
     rows += Row(cells);
   }
-  return "<figure><h3>Who said what</h3>" + Table(rows) +
+  return "<figure><h3>Who said what: " + Escaped(run.variant) + "</h3>" + Table(rows) +
          "<figcaption>Columns: " + Escaped(run.variant + " by " + run.backend) +
          ". On the diagonal both said the same.</figcaption></figure>\n";
 }
@@ -264,47 +269,76 @@ std::string Agreements(const Optimization& found, const VariantRun& run) {
     add("class " + Escaped(i < found.classes.size() ? found.classes[i] : std::to_string(i)), classes.by_class[i]);
   for (std::size_t i = 0; i < std::min(classes.by_symbol.size(), kMost); ++i)
     if (!found.symbols[i].empty()) add(Escaped(found.symbols[i]), classes.by_symbol[i]);
-  std::string text = "<figure><h3>By class and symbol</h3>" + Table(rows) + "<figcaption>" +
-                     Escaped(run.variant + " by " + run.backend) +
+  std::string text = "<figure><h3>By class and symbol: " + Escaped(run.variant) + "</h3>" + Table(rows) +
+                     "<figcaption>" + Escaped(run.variant + " by " + run.backend) +
                      ". Largest difference of a number: " + Printed(run.fidelity->largest_difference, "%.4g") +
-                     ", mean: " + Printed(run.fidelity->mean_difference, "%.3g") +
-                     ". Calibration error: " + Printed(classes.candidate_calibration_error, "%.4f");
-  if (classes.reference_calibration_error)
-    text += " (the model's: " + Printed(*classes.reference_calibration_error, "%.4f") + ")";
-  return text + ".</figcaption></figure>\n";
+                     ", mean: " + Printed(run.fidelity->mean_difference, "%.3g") + ".";
+  // Without labels it would say how sure the model itself is.
+  if (classes.accuracy && classes.reference_calibration_error)
+    text += " Calibration error: " + Printed(classes.candidate_calibration_error, "%.4f") +
+            " (the model's: " + Printed(*classes.reference_calibration_error, "%.4f") + ").";
+  return text + "</figcaption></figure>\n";
 }
 
 // Of a file that gave numbers which are not finite there is none.
 std::string FidelityText(double fidelity) { return fidelity < -1e100 ? "not finite" : Percent(fidelity); }
+
+std::string Int8Row(const Int8Search& search, const std::string& level, std::size_t place) {
+  const Int8File& file = search.files[place];
+  std::size_t in_float = 0, all = 0;
+  for (const LayerReport& layer : file.layers) {
+    all += layer.weights;
+    if (!layer.reason.empty()) in_float += layer.weights;
+  }
+  return Row({level, std::to_string(place + 1) + (file.passed && place == search.taken ? " (taken)" : ""),
+              Escaped(file.method), std::to_string(file.onnx.size()),
+              Printed(100 * static_cast<double>(in_float) / std::max(1.0, static_cast<double>(all)), "%.0f") + " %",
+              FidelityText(file.fidelity),
+              file.gate.empty() ? "not judged" : (file.passed ? "passed: " : "failed: ") + Escaped(file.gate)});
+}
+
+// A row for each level, whether or not a file was made for it.
+std::string Int8Files(const Int8Search& search) {
+  std::string rows = Row({"level", "file", "ranges by", "bytes", "weights in float", "fidelity", "gate"}, "th");
+  std::size_t made = 0;
+  for (const double level : search.levels) {
+    if (made < search.files.size() && search.files[made].level == level)
+      rows += Int8Row(search, Percent(level), made++);
+    else
+      rows += Row({Percent(level), made == 0 ? "none" : std::to_string(made), "", "", "", "",
+                   made == 0 ? "no file is as faithful" : "no file with fewer weights in float is"});
+  }
+  for (; made < search.files.size(); ++made) rows += Int8Row(search, "-", made);
+  return Table(rows, kTextLast);
+}
+
+std::string ErrorAlone(const Int8Search& search, const LayerReport& layer) {
+  for (const LayerError& error : search.layer_error)
+    if (error.layer == layer.name) return Printed(error.mean_difference, "%.2g");
+  return "-";
+}
 
 std::string Layers(const Optimization& found) {
   if (!found.int8.failure.empty()) return "<p>" + Escaped(found.int8.failure) + "</p>\n";
   std::string rows = Row({"ranges by", "codes in all layers", "files tried"}, "th");
   for (const Int8Trial& trial : found.int8.trials)
     rows += Row({Escaped(trial.method), FidelityText(trial.of_all), std::to_string(trial.files_judged)});
-  std::string levels;
-  for (const double level : found.int8.levels) levels += (levels.empty() ? "" : ", ") + Percent(level);
-  std::string text = "<p>Fidelity is of " + std::to_string(found.int8.samples) +
-                     " samples of the search part. For each of " + levels +
-                     " the file with the most codes was looked for.</p>\n" + Table(rows);
-  rows = Row({"file", "ranges by", "bytes", "layers in float", "fidelity", "gate"}, "th");
-  for (std::size_t i = 0; i < found.int8.files.size(); ++i) {
-    const Int8File& file = found.int8.files[i];
-    const auto in_float = std::ranges::count_if(file.layers, [](const auto& layer) { return !layer.reason.empty(); });
-    rows += Row({std::to_string(i + 1) + (file.passed && i == found.int8.taken ? " (taken)" : ""), Escaped(file.method),
-                 std::to_string(file.onnx.size()),
-                 std::to_string(in_float) + " of " + std::to_string(file.layers.size()), FidelityText(file.fidelity),
-                 file.gate.empty() ? "not judged" : (file.passed ? "passed: " : "failed: ") + Escaped(file.gate)});
-  }
-  text += "<p>These were judged on the held-out part in this order, up to the first that did not pass.</p>\n" +
-          Table(rows, kTextLast);
-  rows = Row({"layer", "type", "weights", "computed"}, "th");
+  std::string text =
+      "<p>Fidelity is the share of the same class (of one number: 100 % less the relative difference) "
+      "on " +
+      std::to_string(found.int8.samples) + " samples of the search part.</p>\n" + Table(rows);
+  text +=
+      "<p>For each level of fidelity, the file with the fewest weights in float that reaches it. They were judged on "
+      "the held-out part in this order, up to the first that did not pass.</p>\n" +
+      Int8Files(found.int8);
+  rows = Row({"layer", "type", "weights", "error alone", "computed"}, "th");
   for (const LayerReport& layer : found.int8.file().layers)
-    rows += Row({Escaped(layer.name), Escaped(layer.type), std::to_string(layer.weights),
-                 layer.reason.empty()
-                     ? "int8"
-                     : "float: " + Escaped(layer.reason == kLeftInFloat ? "to be faithful enough" : layer.reason)});
-  return text + Table(rows, kTextLast);
+    rows += Row({Escaped(layer.name), Escaped(layer.type), std::to_string(layer.weights), ErrorAlone(found.int8, layer),
+                 layer.reason.empty() ? "int8" : "float: " + Escaped(layer.reason)});
+  return text + "<p>File " + std::to_string(found.int8.taken + 1) +
+         (found.int8.file().passed ? ", which was taken" : ", which did not pass") +
+         ". Error alone: the mean difference of the answers with codes in this layer and no other.</p>\n" +
+         Table(rows, kTextLast);
 }
 
 std::string Students(const Optimization& found) {
@@ -342,6 +376,7 @@ std::string Facts(const Optimization& found) {
       row("data", files + (found.labels_file.empty() ? "" : "; labels " + found.labels_file)) +
       row("samples", std::to_string(found.samples) + ": calibrated on " + std::to_string(found.fit) + ", searched on " +
                          std::to_string(found.search) + ", judged on " + std::to_string(found.held_out) +
+                         (found.labels_file.empty() ? "" : " (" + std::to_string(found.labelled) + " with a label)") +
                          ", in the order of time, a gap of " + std::to_string(found.gap) + " snapshots between them") +
       row("model's answers", "by " + found.reference_backend) +
       row("options", "accuracy drop at most " + Printed(100 * found.max_accuracy_drop, "%g") + " %; a student's " +
@@ -349,7 +384,8 @@ std::string Facts(const Optimization& found) {
                          Printed(100 * found.max_student_accuracy_drop, "%g") + " %; seed " +
                          std::to_string(found.seed)) +
       row("machine", found.machine.cpu + "; " + found.machine.simd + "; " + std::to_string(found.machine.cores) +
-                         " cores, load " + Printed(found.machine.load, "%.2f")) +
+                         (found.machine.cores == 1 ? " core" : " cores") + " to use, load " +
+                         Printed(found.machine.load, "%.2f")) +
       row("files", digests) + row("data's digest", HexText(found.data)) + row("run", HexText(found.run)));
 }
 

@@ -23,9 +23,9 @@ Optimization Found() {
   found.files = {{"fp32", 1000, {}}, {"int8", 300, {}}};
   found.serves = "int8";
   found.int8.trials = {{.method = "mse", .of_all = 0.9, .files = {{0.99, {"first"}}}}};
-  found.int8.files = {{"mse", 0.99, "", {{"first", "Conv", 12, "it was left in float"}}, true, "within & well"},
-                      {"min-max", 0.98, "12", {}, false, ""}};
-  found.int8.levels = {0.99, 0.98};
+  found.int8.files = {{"mse", 0.99, 0.992, "", {{"first", "Conv", 12, "to be faithful enough"}}, true, "within & well"},
+                      {"min-max", 0.97, 0.98, "12", {}, false, ""}};
+  found.int8.levels = {0.995, 0.99, 0.98, 0.97};
   found.int8.layer_error = {{"first", 0.25}};
   VariantRun run{.variant = "int8", .backend = "native", .gate = "disagreement 1.000 %"};
   const Estimate estimate{0.99, 0.98, 0.995};
@@ -47,10 +47,11 @@ TEST(ReportTest, TheJsonHasTheFigures) {
   EXPECT_EQ(report.at_pointer("/runs/0/fidelity/agreement/low").as_double(), 0.98);
   EXPECT_EQ(report.at_pointer("/runs/0/fidelity/confusion/0/1").as_int64(), 1);
   EXPECT_EQ(report.at_pointer("/runs/1/refused").as_string(), "not <here>");
-  EXPECT_EQ(report.at_pointer("/quantization/layers/0/in_float_because").as_string(), "it was left in float");
-  EXPECT_EQ(report.at_pointer("/quantization/levels/1").as_double(), 0.98);
+  EXPECT_EQ(report.at_pointer("/quantization/layers/0/in_float_because").as_string(), "to be faithful enough");
+  EXPECT_EQ(report.at_pointer("/quantization/levels/2").as_double(), 0.98);
   EXPECT_EQ(report.at_pointer("/quantization/trials/0/found/0/in_float/0").as_string(), "first");
   EXPECT_EQ(report.at_pointer("/quantization/taken").as_int64(), 0);
+  EXPECT_EQ(report.at_pointer("/quantization/files/1/level").as_double(), 0.97);
   EXPECT_TRUE(report.at_pointer("/quantization/files/0/passed").as_bool());
   EXPECT_EQ(report.at_pointer("/quantization/files/0/gate").as_string(), "within & well");
   EXPECT_TRUE(report.at_pointer("/quantization/files/1/gate").is_null());
@@ -105,9 +106,12 @@ TEST(ReportTest, NamesAreTextInThePageWhateverTheyHold) {
   EXPECT_THAT(page, HasSubstr("A&lt;B"));
   EXPECT_THAT(page, HasSubstr("not &lt;here&gt;"));
   EXPECT_THAT(page, Not(HasSubstr("<b>m</b>")));
-  EXPECT_THAT(page, HasSubstr("<td>1 (taken)</td><td>mse</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>99.50 %</td><td>none</td>"));
   EXPECT_THAT(page, HasSubstr("<td>passed: within &amp; well</td>"));
   EXPECT_THAT(page, HasSubstr("<td>not judged</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>99.00 %</td><td>1 (taken)</td><td>mse</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>98.00 %</td><td>1</td>")) << "nothing with more codes reaches it";
+  EXPECT_THAT(page, HasSubstr("<td>97.00 %</td><td>2</td><td>min-max</td>"));
 }
 
 TEST(SvgPlotsTest, PlotsOfNothingAreNothing) {

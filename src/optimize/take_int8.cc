@@ -1,5 +1,6 @@
 #include "optimize/take_int8.h"
 
+#include <string>
 #include <utility>
 
 #include "optimize/tier_choice.h"
@@ -25,7 +26,12 @@ Result<void> TakeInt8(const JudgeRequest& request, const Gate& gate, Int8Search&
   search.taken = 0;
   for (std::size_t i = 0; i < search.files.size(); ++i) {
     Int8File& file = search.files[i];
-    PUNCTUAL_ASSIGN(const auto runs, JudgeUntimed(request, Int8Candidate(request.subject, gate, file.onnx)));
+    JudgeRequest judging = request;
+    judging.progress = [&, which = "int8 file " + std::to_string(i + 1) + " of " + std::to_string(search.files.size())](
+                           const std::string& what, std::size_t done, std::size_t of) {
+      if (request.progress) request.progress(which + ", held out: " + what, done, of);
+    };
+    PUNCTUAL_ASSIGN(const auto runs, JudgeUntimed(judging, Int8Candidate(request.subject, gate, file.onnx)));
     file.passed = HasPassed(runs, "int8");
     file.gate = WhatDecided(runs, file.passed);
     if (!file.passed) break;

@@ -353,6 +353,17 @@ def test_two_runs_do_not_work_on_one_folder(model, books, tmp_path):
         assert process.wait(timeout=PATIENCE_S) == 0
 
 
+def test_a_file_that_may_not_grow_is_said_too(tmp_path):
+    write_model(tmp_path, "m", onnx_writer.heavy(WIDTH, 3, 1))
+    command = [PROGRAM, "optimize", tmp_path / "m", "--data", tensors(tmp_path), "--out", tmp_path / "out"]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "File too large; make room" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(books, tmp_path):
     write_model(tmp_path, "m", onnx_writer.heavy(WIDTH, 3, 1))
     (tmp_path / "small").mkdir()

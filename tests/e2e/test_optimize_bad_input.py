@@ -32,6 +32,31 @@ def too_few_labels(folder: Path) -> tuple:
     return folder / "m", "--data", tensors(folder), "--labels", folder / "labels.npy"
 
 
+def labels_of_the_first_part(folder: Path) -> tuple:
+    """Nothing is known of what is judged but the first five."""
+    labels = np.full(400, -1, np.int64)
+    labels[:306] = 1
+    np.save(folder / "labels.npy", labels)
+    return folder / "m", "--data", tensors(folder), "--labels", folder / "labels.npy"
+
+
+def a_label_of_no_class(folder: Path) -> tuple:
+    """Also where it is not judged."""
+    labels = np.zeros(400, np.int64)
+    labels[5] = 3
+    np.save(folder / "labels.npy", labels)
+    return folder / "m", "--data", tensors(folder), "--labels", folder / "labels.npy"
+
+
+def a_circle(folder: Path) -> tuple:
+    graph = onnx_writer.Graph()
+    graph.node("Relu", ["b"], "a")
+    graph.node("Relu", ["a"], "b")
+    graph.node("Relu", ["book"], "probabilities")
+    write_model(folder, "circle", graph.model(("book", WIDTH), ("probabilities", WIDTH)))
+    return folder / "circle", "--data", tensors(folder)
+
+
 def books_for_tensors(folder: Path) -> tuple:
     (folder / "x.csv").write_text("local_ns,exch_ms\n")
     return folder / "m", "--data", folder / "x.csv"
@@ -66,6 +91,15 @@ BAD = {
     "another shape": (another_shape, 2, "has the shape [400,23]"),
     "too few samples": (too_few, 1, "it takes 30; there are 20 in all"),
     "too few labels": (too_few_labels, 2, "has 20 labels for 400 samples"),
+    "labels of another part": (labels_of_the_first_part, 2, "30 are needed: label that part too"),
+    "a label of no class": (a_label_of_no_class, 2, "labels: that of sample 5, 3, is no class"),
+    "nodes in a circle": (a_circle, 2, "form a circle"),
+    "a repository": (lambda f: (f, "--data", tensors(f)), 1, "is a repository; name one of its models: m"),
+    "a file for a folder": (lambda f: (f / "m/1/model.onnx", "--data", tensors(f)), 1, "model.onnx: is no folder"),
+    "a seed below 0": (lambda f: (f / "m", "--data", tensors(f), "--seed", "-1"), 2, "--seed: -1: must be a whole number"),
+    "a share that may mean a percentage": (
+        *(lambda f: (f / "m", "--data", tensors(f), "--max-accuracy-drop", "0.5"), 2, "as a percentage: 0.5%, or 50%"),
+    ),
     "books for a model of tensors": (books_for_tensors, 2, "without [features]"),
     "a model that is quantised": (quantised, 1, "quantised already"),
     "a manifest of int8": (int8_already, 1, 'variant: is "int8" already'),
@@ -77,7 +111,7 @@ BAD = {
     "a share of text": (lambda f: (f / "m", "--data", tensors(f), "--max-accuracy-drop", "little"), 2, "little"),
     "a share above all": (lambda f: (f / "m", "--data", tensors(f), "--max-accuracy-drop", "200%"), 2, "0% to 100%"),
     "a student's share above all": (
-        *(lambda f: (f / "m", "--data", tensors(f), "--max-student-accuracy-drop", "2"), 2, "--max-student-accuracy-drop"),
+        *(lambda f: (f / "m", "--data", tensors(f), "--max-student-accuracy-drop", "101%"), 2, "--max-student-accuracy-drop"),
     ),
     "a student slower than servers allow": (
         *(lambda f: (f / "m", "--data", tensors(f), "--student-budget-us", "1001"), 2, "--student-budget-us"),
