@@ -61,8 +61,8 @@ TEST_F(DiskCacheTest, WhatExpiredIsNotFoundAndIsDropped) {
   ASSERT_TRUE(Drained(*cache));
   EXPECT_TRUE(Find(*cache, KeyOf(1), soon - 1).has_value());
   EXPECT_FALSE(Find(*cache, KeyOf(1), soon).has_value());
-  EXPECT_TRUE(Eventually([&] { return cache->Stats().entries == 1; }));
-  EXPECT_EQ(cache->Stats().expirations, 1u);
+  EXPECT_TRUE(Eventually([&] { return cache->Stats().expirations == 1; }));
+  EXPECT_EQ(cache->Stats().entries, 1u);
   EXPECT_TRUE(Find(*cache, KeyOf(2)).has_value());
 }
 
@@ -82,8 +82,8 @@ TEST_F(DiskCacheTest, WhatExpiresLaterThanAnythingCouldIsNotFoundAndIsDropped) {
     return true;
   });
   EXPECT_EQ(newest, std::vector{KeyOf(2)});
-  EXPECT_TRUE(Eventually([&] { return cache->Stats().entries == 1; }));
-  EXPECT_EQ(cache->Stats().expirations, 1u);
+  EXPECT_TRUE(Eventually([&] { return cache->Stats().expirations == 1; }));
+  EXPECT_EQ(cache->Stats().entries, 1u);
   EXPECT_TRUE(Find(*cache, KeyOf(2)).has_value());
 }
 
