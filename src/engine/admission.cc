@@ -1,20 +1,14 @@
 #include "engine/admission.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <utility>
+
+#include "base/config_file.h"
 
 namespace punctual {
 
 namespace {
-
-// A number as a configuration has it: 100, 0.5.
-std::string NumberText(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", number);
-  return text;
-}
 
 // What is said to a request over a limit.
 Error RefusalOf(const OverLimit& over, const std::string& user_name, const User& user) {
