@@ -5,26 +5,22 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <limits>
 #include <numeric>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "base/config_file.h"
-#include "model/served_model.h"
-#include "model/student.h"
 #include "optimize/decide.h"
 #include "optimize/judge_variants.h"
+#include "optimize/load_made.h"
 #include "optimize/onnx_file.h"
-#include "optimize/profile.h"
 #include "optimize/quantize.h"
-#include "optimize/report.h"
 #include "optimize/run_model.h"
 #include "optimize/split.h"
 #include "optimize/subject.h"
 #include "optimize/take_int8.h"
 #include "optimize/work_folder.h"
+#include "optimize/write_folder.h"
 
 namespace punctual::optimize {
 
@@ -215,9 +211,10 @@ class Pipeline {
     PUNCTUAL_TRY(MakeStudent(work));
     PUNCTUAL_TRY(JudgeAll());
     CheckStudentServes();
-    manifest_ = Decide(*subject_, found_);
+    const std::string manifest = Decide(*subject_, found_);
     AddNotes(*subject_, answers_[2], found_);
-    return WriteAll(work);
+    Say("the folder", 0, 0);
+    return WriteFolder({*subject_, samples_, parts_, answers_, manifest, found_, Sayer("signals")}, work);
   }
 
   Result<void> AskTheModel(WorkFolder& work) {
@@ -312,120 +309,15 @@ class Pipeline {
     return {};
   }
 
-  Result<void> WriteAll(WorkFolder& work) {
-    Say("the folder", 0, 0);
-    const ModelFolder& folder = subject_->folder;
-    const std::string version = folder.name + "/" + folder.version + "/";
-    PUNCTUAL_TRY(work.Write(folder.name + "/model.toml", manifest_));
-    PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
-    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.file().onnx));
-    PUNCTUAL_ASSIGN(const std::string signals, Signals());
-    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
-    PUNCTUAL_TRY(work.Write(version + "profile.json", ProfileJson(MakeProfile())));
-    if (!found_.student_name.empty()) {
-      PUNCTUAL_TRY(work.Write(found_.student_name + "/model.toml", found_.student.manifest));
-      PUNCTUAL_TRY(work.Write(found_.student_name + "/1/model.onnx", found_.student.onnx));
-    }
-    PUNCTUAL_TRY(Load(folder.name, folder.version, manifest_,
-                      found_.serves == "int8" ? found_.int8.file().onnx : folder.onnx, signals));
-    PUNCTUAL_TRY(work.Write("report.json", ReportJson(found_)));
-    PUNCTUAL_TRY(work.Write("report.html", ReportHtml(found_)));
-    return work.Publish();
-  }
-
-  // Of all samples: what the questions and the answers are like, whichever part they were in.
-  Profile MakeProfile() const {
-    Profile profile;
-    profile.model = HexText(found_.files.front().digest);
-    profile.samples = samples_.count();
-    const std::optional<FeatureSpec>& features = subject_->folder.manifest.features;
-    const std::vector<std::string> names =
-        ColumnNames(samples_.inputs, features ? features->columns : std::vector<std::string>());
-    std::vector<std::vector<double>> columns(names.size());
-    std::vector<double> row;
-    for (std::size_t i = 0; i < samples_.count(); ++i) {
-      std::vector<std::span<const std::byte>> values;
-      for (std::size_t input = 0; input < samples_.inputs.size(); ++input) values.push_back(samples_.Of(input, i));
-      row.clear();
-      AppendColumns(samples_.inputs, values, row);
-      for (std::size_t column = 0; column < row.size(); ++column) columns[column].push_back(row[column]);
-    }
-    for (std::size_t column = 0; column < names.size(); ++column)
-      profile.inputs.push_back(SpreadOf(names[column], std::move(columns[column])));
-    Answers all = answers_[0];
-    for (std::size_t part = 1; part < answers_.size(); ++part)
-      all.values.insert(all.values.end(), answers_[part].values.begin(), answers_[part].values.end());
-    profile.answers = all.width > 1
-                          ? SpreadOfClasses(all)
-                          : SpreadOf(found_.output, std::vector<double>(all.values.begin(), all.values.end()));
-    for (const VariantRun& run : found_.runs) {
-      if (!run.fidelity) continue;
-      Profile::Variant variant{run.variant, run.backend, profile.model, 0, DifferenceOf(*run.fidelity)};
-      for (const VariantFile& file : found_.files)
-        if (file.variant == run.variant) variant.file = HexText(file.digest);
-      if (run.variant == "student") variant.limit = options_.max_student_accuracy_drop;
-      if (run.variant == "int8" || run.variant == "bf16") variant.limit = options_.max_accuracy_drop;
-      profile.variants.push_back(std::move(variant));
-    }
-    return profile;
-  }
-
-  // The model's own; else the means of its answers to what was not held out.
-  Result<std::string> Signals() const {
-    if (subject_->folder.signals) return *subject_->folder.signals;
-    const bool all_float = std::all_of(subject_->outputs.begin(), subject_->outputs.end(),
-                                       [](const TensorSpec& output) { return output.dtype == DType::kFloat32; });
-    if (!all_float || samples_.symbols == std::vector<std::string>{""}) return std::string();
-    std::vector<std::size_t> indices = parts_.fit;
-    indices.insert(indices.end(), parts_.search.begin(), parts_.search.end());
-    Answers first = answers_[0];
-    first.values.insert(first.values.end(), answers_[1].values.begin(), answers_[1].values.end());
-    std::vector<Answers> answers = {std::move(first)};
-    for (std::size_t i = 1; i < subject_->outputs.size(); ++i) {
-      PUNCTUAL_ASSIGN(Answers more, RunModel(*subject_->reference, samples_, indices,
-                                             {.output = subject_->outputs[i].name, .progress = Sayer("signals")}));
-      answers.push_back(std::move(more));
-    }
-    return SignalsOf(samples_, indices, subject_->outputs, answers);
-  }
-
-  // As a server would load it from the repository to be made, before there is one.
-  Result<std::shared_ptr<const ServedModel>> Load(const std::string& name, const std::string& version,
-                                                  const std::string& manifest, const std::string& onnx,
-                                                  const std::string& signals) const {
-    ModelFiles files;
-    files.name = name;
-    files.version = version;
-    const std::string folder = found_.out + "/" + name + "/";
-    files.manifest_path = folder + "model.toml";
-    PUNCTUAL_ASSIGN(files.manifest, ParseManifest(manifest, files.manifest_path));
-    files.onnx = onnx;
-    files.onnx_path = folder + version + "/" + std::string(ModelFileName(files.manifest));
-    if (!signals.empty()) files.signals_path = folder + version + "/signals.csv";
-    files.signals = signals;
-    LoadOptions options;
-    options.longest_window = std::numeric_limits<std::size_t>::max();
-    options.caller_sessions = 1;  // a student answers on a caller's thread
-    return ServedModel::Load(files, options);
-  }
-
   // A student that a server would not let stand in has not passed, whatever it answers.
   void CheckStudentServes() {
     if (!found_.student.failure.empty()) return;
-    const ModelFolder& folder = subject_->folder;
-    const auto model = Load(folder.name, folder.version, folder.manifest_text, folder.onnx, "");
-    const auto student = Load(folder.name + "-student", "1", found_.student.manifest, found_.student.onnx, "");
-    const std::string refusal = model.has_error()     ? model.error().message
-                                : student.has_error() ? student.error().message
-                                                      : RefusalOf(CheckStudent(**model, **student));
+    const std::string refusal = RefusalOfStudent(*subject_, found_);
     for (VariantRun& run : found_.runs) {
       if (run.variant != "student" || refusal.empty()) continue;
       run.passed = false;
       run.gate = "a server would not let it stand in: it " + refusal;
     }
-  }
-  static std::string RefusalOf(const Result<void>& checked) {
-    return checked.has_error() ? checked.error().message : std::string();
   }
 
   const OptimizeOptions& options_;
@@ -434,7 +326,6 @@ class Pipeline {
   Parts parts_;
   std::array<Answers, 3> answers_;  // the model's, to fit, search and held_out
   Digest files_;                    // of the data, as the files have it
-  std::string manifest_;            // of the folder to be made
   Optimization found_;
 };
 
