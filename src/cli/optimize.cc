@@ -132,12 +132,10 @@ std::string TierTable(const Optimization& found) {
 }
 
 std::string HowToServe(const Optimization& found) {
-  const bool changed =
-      found.serves != found.files.front().variant || (!found.student_name.empty() && found.student_standing.quicker);
-  if (!changed) return "to serve: nothing; the model's own folder can stay as it is";
-  std::string folders = found.out + "/" + found.model;
-  if (!found.student_name.empty()) folders += " " + found.out + "/" + found.student_name;
-  return "to serve it: cp -r " + folders + " REPOSITORY/";
+  if (found.to_serve.empty()) return "to serve: nothing; the model's own folder can stay as it is";
+  std::string folders;
+  for (const std::string& folder : found.to_serve) folders += " " + found.out + "/" + folder;
+  return "to serve it: cp -r" + folders + " REPOSITORY/";
 }
 
 void Print(const Optimization& found) {

@@ -54,6 +54,7 @@ class Decision {
     if (found_.student_standing.passed) found_.student_name = found_.model + "-student";
     MakeManifest();
     found_.choices = ChooseForTiers(found_.tiers, found_.runs, found_.student_name);
+    found_.to_serve = ToServe(own);
     found_.verdict = Verdict(own);
     return std::move(manifest_);
   }
@@ -106,6 +107,16 @@ class Decision {
                              "\" into it, and \"student\" into its ladder if it has one.");
   }
 
+  // The model's folder, if its manifest says something new; the student's, if that or a tier's TOML names it.
+  std::vector<std::string> ToServe(const std::string& own) const {
+    std::vector<std::string> folders;
+    if (found_.serves != own || student_is_named_) folders.push_back(found_.model);
+    const bool student_has_tier = std::any_of(found_.choices.begin(), found_.choices.end(),
+                                              [](const TierChoice& choice) { return !choice.toml.empty(); });
+    if (student_is_named_ || student_has_tier) folders.push_back(found_.student_name);
+    return folders;
+  }
+
   std::string Verdict(const std::string& own) const {
     std::string text = WhatToServe(own) + " " +
                        (found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
@@ -144,8 +155,8 @@ class Decision {
 
   std::string VariantVerdict(const std::string& variant, const std::string& own, const Standing& standing) const {
     if (!standing.passed) return variant + " did not pass the gate (" + WhyNot(variant) + ").";
-    const std::string took = Printed(QuickestUs(variant), "%.3g") + " µs where the model takes " +
-                             Printed(QuickestUs(own), "%.3g") + " (medians, warm)";
+    const std::string took = MicrosecondsText(QuickestUs(variant)) + " µs where the model takes " +
+                             MicrosecondsText(QuickestUs(own)) + " (medians, warm)";
     if (standing.quicker) return variant + " passed the gate and takes " + took + ".";
     return variant + " passed the gate but takes " + took + "; to be served it has to take " +
            Printed(100 * (1 - Enough()), "%.0f") + " % less" +
@@ -165,8 +176,8 @@ class Decision {
     const std::string what = "The student (" + student.description + ") ";
     if (!found_.student_standing.passed)
       return what + "did not pass the gate (" + WhyNot("student") + "): it is left out.";
-    const std::string times = "an answer takes " + Printed(student.time.typical_us, "%.2g") + " µs instead of " +
-                              Printed(student.of_model.typical_us, "%.2g") +
+    const std::string times = "an answer takes " + MicrosecondsText(student.time.typical_us) + " µs instead of " +
+                              MicrosecondsText(student.of_model.typical_us) +
                               (subject_.plan ? ", features included" : "");
     if (!found_.student_standing.quicker)
       return what + "passed the gate, but " + times +

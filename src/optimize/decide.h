@@ -9,8 +9,9 @@
 
 namespace punctual::optimize {
 
-// From `found.runs`, the searches and the machine: what passed and is quicker, what is served, the student's name and
-// the verdict. Gives the manifest of the folder to be made: the model's own text, with what changes.
+// From `found.runs`, the searches and the machine: what passed and is quicker, what is served, the student's name,
+// each tier's choice, the folders to serve and the verdict. Gives the manifest of the folder to be made: the model's
+// own text, with what changes.
 std::string Decide(const Subject& subject, Optimization& found);
 
 // What one should know besides. `held_out`: the model's answers.

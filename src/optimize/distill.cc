@@ -64,9 +64,9 @@ class Search {
     const auto quickest = std::min_element(result_.trials.begin(), result_.trials.end(),
                                            [](const Trial& a, const Trial& b) { return a.took_us < b.took_us; });
     return Fail(Code::kFailedPrecondition,
-                "distill: no student answers within budget_us = " + Printed(options_.budget_us, "%.3g") +
+                "distill: no student answers within budget_us = " + MicrosecondsText(options_.budget_us) +
                     "; the quickest, " + Describe(*quickest, request_.views) + ", takes " +
-                    Printed(quickest->took_us, "%.3g") + " us: allow that much, or give it fewer columns");
+                    MicrosecondsText(quickest->took_us) + " us: allow that much, or give it fewer columns");
   }
 
  private:

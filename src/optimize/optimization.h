@@ -56,8 +56,10 @@ struct Optimization {
   std::string serves;               // the variant that the model's own folder was made to serve
   std::string student_name;         // of the student's folder beside it; empty: there is none
   std::vector<TierChoice> choices;  // for each of `tiers`
-  std::string verdict;              // a sentence or two
-  std::vector<std::string> notes;   // what one should know besides
+  // Folders inside of `out` to be copied into a server's repository; empty: nothing that was made is to be served.
+  std::vector<std::string> to_serve;
+  std::string verdict;             // a sentence or two
+  std::vector<std::string> notes;  // what one should know besides
 };
 
 }  // namespace punctual::optimize

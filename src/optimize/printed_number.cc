@@ -11,6 +11,8 @@ std::string Printed(double number, const char* format) {
   return text.data();
 }
 
+std::string MicrosecondsText(double us) { return Printed(us, us < 999.5 ? "%.3g" : "%.0f"); }
+
 std::string PercentText(const Estimate& share) {
   return Printed(100 * share.value, "%.2f") + " % (" + Printed(100 * share.low, "%.2f") + " to " +
          Printed(100 * share.high, "%.2f") + ")";

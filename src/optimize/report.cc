@@ -174,6 +174,7 @@ std::string ReportJson(const Optimization& found) {
   const json::object report{
       {"verdict", found.verdict},
       {"serves", found.serves},
+      {"to_serve", ArrayOf(found.to_serve)},
       {"tiers", tiers},
       {"int8", ObjectOf(found.int8_standing)},
       {"bf16", ObjectOf(found.bf16_standing)},

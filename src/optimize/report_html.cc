@@ -98,11 +98,8 @@ bool IsServed(const Optimization& found, const VariantRun& run) {
          });
 }
 
-// Three digits, but never an exponent.
-std::string Microseconds(double us) { return Printed(us, us < 999.5 ? "%.3g" : "%.0f"); }
-
 std::string Quantiles(const Latency& latency) {
-  return Microseconds(latency.p50_us) + " / " + Microseconds(latency.p99_us);
+  return MicrosecondsText(latency.p50_us) + " / " + MicrosecondsText(latency.p99_us);
 }
 
 std::string TierRow(const Optimization& found, const TierChoice& choice) {
@@ -110,7 +107,7 @@ std::string TierRow(const Optimization& found, const TierChoice& choice) {
   const std::string budget = NumberText(choice.tier.budget_ms);
   if (!choice.run) return Row({name, budget, "<span class=\"bad\">nothing that passed</span>", "-", "-"});
   const VariantRun& run = found.runs[*choice.run];
-  return Row({name, budget, run.variant + " by " + Escaped(run.backend), Microseconds(run.latency.busy.p99_us),
+  return Row({name, budget, run.variant + " by " + Escaped(run.backend), MicrosecondsText(run.latency.busy.p99_us),
               Percent(run.latency.busy.p99_us / (1e3 * choice.tier.budget_ms))});
 }
 

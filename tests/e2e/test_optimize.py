@@ -252,6 +252,7 @@ def test_what_is_not_good_enough_is_not_in_the_folder(model, books, tmp_path):
     assert report["serves"] == "fp32"
     assert "fails --max-accuracy-drop 0.000 % by" in done.stdout
     assert "fails --max-student-accuracy-drop 0.000 % by" in done.stdout
+    assert done.stdout.splitlines()[-1] == "to serve: nothing; the model's own folder can stay as it is"
     assert sorted(contents(tmp_path / "out")) == [
         *("mlp/1/model.onnx", "mlp/1/profile.json", "mlp/1/signals.csv", "mlp/model.toml", "report.html", "report.json"),
     ]
@@ -268,6 +269,10 @@ def test_a_much_quicker_student_stands_behind_its_model_unless_another_does(own,
     assert (made / "m-student/model.toml").exists()
     assert ('names the student "tiny" already' in done.stdout) == bool(own)
     assert f'student = "{"tiny" if own else "m-student"}"\n' in (made / "m/model.toml").read_text()
+    to_serve = report_of(made)["to_serve"]
+    assert ("m-student" in to_serve) == (not own)
+    folders = " ".join(str(made / folder) for folder in to_serve)
+    assert (f"cp -r {folders} REPOSITORY/" if to_serve else "to serve: nothing") in done.stdout.splitlines()[-1]
 
 
 def test_a_student_that_is_never_quick_enough_is_none(model, books, tmp_path):

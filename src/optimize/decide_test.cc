@@ -1,0 +1,142 @@
+#include "optimize/decide.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
+
+namespace punctual::optimize {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+Subject SubjectOf(const std::string& manifest_text, const std::string& student = "") {
+  Subject subject;
+  subject.folder.name = "m";
+  subject.folder.manifest_text = manifest_text;
+  subject.folder.manifest.variant = "fp32";
+  subject.folder.manifest.student = student;
+  return subject;
+}
+
+VariantRun RunOf(const std::string& variant, double p50_us, bool passed = true) {
+  VariantRun run{.variant = variant, .backend = "native"};
+  run.passed = passed;
+  run.latency.warm = run.latency.cold = run.latency.busy = {p50_us, p50_us, 100};
+  return run;
+}
+
+// The model itself takes 100 µs, and its answers 100 µs.
+Optimization Found(std::vector<VariantRun> others, double budget_ms = 15) {
+  Optimization found;
+  found.model = "m";
+  found.tiers = {{"premium", budget_ms}};
+  found.runs = std::move(others);
+  found.runs.insert(found.runs.begin(), RunOf("fp32", 100));
+  found.int8.failure = "none was made";
+  found.student.failure = "none was asked for";
+  for (const VariantRun& run : found.runs) {
+    if (run.variant == "int8") found.int8.failure.clear();
+    if (run.variant != "student") continue;
+    found.student.failure.clear();
+    found.student.description = "perceptron 8";
+    found.student.time.typical_us = run.latency.warm.p50_us;
+    found.student.of_model.typical_us = 100;
+  }
+  return found;
+}
+
+TEST(DecideTest, WhatIsNoQuickerIsNotServed) {
+  Optimization found = Found({RunOf("int8", 96), RunOf("student", 51)});
+  EXPECT_EQ(Decide(SubjectOf("x = 1\n"), found), "x = 1\n");
+  EXPECT_EQ(found.serves, "fp32");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32."));
+  EXPECT_THAT(found.verdict, HasSubstr("int8 passed the gate but takes 96 µs where the model takes 100 (medians"));
+  EXPECT_THAT(found.verdict,
+              HasSubstr("The student (perceptron 8) passed the gate, but an answer takes 51 µs instead of 100;"));
+  EXPECT_EQ(found.student_name, "m-student") << "it lies beside the model";
+}
+
+TEST(DecideTest, TimesAreWrittenWithoutExponents) {
+  Optimization found = Found({RunOf("int8", 2345.6), RunOf("student", 1234.4)});
+  Decide(SubjectOf(""), found);
+  EXPECT_THAT(found.verdict, HasSubstr("takes 2346 µs"));
+  EXPECT_THAT(found.verdict, HasSubstr("takes 1234 µs instead of 100;"));
+}
+
+TEST(DecideTest, WhatPassedAndIsQuickerIsServed) {
+  Optimization found = Found({RunOf("int8", 90), RunOf("student", 50)});
+  EXPECT_EQ(Decide(SubjectOf(""), found), "student = \"m-student\"\nvariant = \"int8\"\n");
+  EXPECT_EQ(found.serves, "int8");
+  EXPECT_THAT(found.to_serve, ElementsAre("m", "m-student"));
+  EXPECT_THAT(found.verdict, StartsWith("Serve int8, with the student beside it."));
+}
+
+TEST(DecideTest, OnABusyMachineAVariantMustBeMuchQuicker) {
+  Optimization found = Found({RunOf("int8", 90)});
+  found.machine.load = 2;
+  Decide(SubjectOf(""), found);
+  EXPECT_EQ(found.serves, "fp32");
+  EXPECT_THAT(found.verdict, HasSubstr("20 % less, as the machine had other work"));
+}
+
+TEST(DecideTest, WhatDidNotPassIsLeftOutHoweverQuick) {
+  Optimization found = Found({RunOf("int8", 1, false), RunOf("student", 1, false)}, 0.001);
+  EXPECT_EQ(Decide(SubjectOf(""), found), "");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_EQ(found.student_name, "");
+  EXPECT_THAT(found.verdict, HasSubstr("int8 did not pass the gate (by native)"));
+  EXPECT_THAT(found.verdict, HasSubstr("did not pass the gate (by native): it is left out."));
+  EXPECT_THAT(found.verdict, HasSubstr("Nothing that passed fits premium (0.001 ms) with room."));
+}
+
+TEST(DecideTest, Bf16IsServedWhereItIsQuickerThanWhatElseWouldBe) {
+  Optimization found = Found({RunOf("int8", 50), RunOf("bf16", 40)});
+  EXPECT_EQ(Decide(SubjectOf(""), found), "variant = \"bf16\"\n");
+  found = Found({RunOf("int8", 50), RunOf("bf16", 60)});
+  EXPECT_EQ(Decide(SubjectOf(""), found), "variant = \"int8\"\n");
+}
+
+TEST(DecideTest, AStudentThatTheManifestNamesIsServedAgainAsItIsANewOne) {
+  Optimization found = Found({RunOf("student", 5)});
+  EXPECT_EQ(Decide(SubjectOf("student = \"m-student\"\n", "m-student"), found), "student = \"m-student\"\n");
+  EXPECT_THAT(found.to_serve, ElementsAre("m", "m-student"));
+  EXPECT_THAT(found.notes, IsEmpty());
+}
+
+TEST(DecideTest, AnotherStudentInTheManifestStaysAndNothingIsToBeServed) {
+  Optimization found = Found({RunOf("student", 5)});
+  EXPECT_EQ(Decide(SubjectOf("student = \"other\"\n", "other"), found), "student = \"other\"\n");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32."));
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("names the student \"other\" already")));
+}
+
+// A tier's TOML names it as a model of its own: the model's folder can stay.
+TEST(DecideTest, AStudentThatOnlyATierNeedsIsServedWithoutTheModelsFolder) {
+  Optimization found = Found({RunOf("student", 60)}, 0.15);
+  EXPECT_EQ(Decide(SubjectOf(""), found), "");
+  EXPECT_THAT(found.choices.at(0).toml, HasSubstr("m-student"));
+  EXPECT_THAT(found.to_serve, ElementsAre("m-student"));
+  EXPECT_THAT(found.verdict, HasSubstr("Only the student fits premium (0.15 ms) with room"));
+}
+
+TEST(DecideTest, AManifestThatCannotBeChangedStaysWithANote) {
+  // The key is inside of a text: what would be changed is not what counts.
+  const std::string text = "description = '''\nvariant = \"x\"\n'''\n";
+  Optimization found = Found({RunOf("int8", 5)});
+  EXPECT_EQ(Decide(SubjectOf(text), found), text);
+  EXPECT_EQ(found.serves, "fp32");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("cannot be put into it")));
+  EXPECT_THAT(found.verdict, Not(HasSubstr("Serve int8")));
+}
+
+}  // namespace
+}  // namespace punctual::optimize
