@@ -26,15 +26,16 @@ def recheck(server: Server, *arguments):
     return run("optimize", "--from-server", server.url, *arguments)
 
 
+def log_figures(client) -> dict:
+    """The log's own; empty: none is kept."""
+    return client.get("/v1/stats").json().get("request_log", {})
+
+
 def logged(server: Server, count: int) -> dict:
     """The log's own figures, once so many questions are in it."""
     with server.client() as client:
-
-        def figures() -> dict:
-            return client.get("/v1/stats").json()["request_log"]
-
-        server.wait_until(lambda: figures()["logged"] >= count, f"logged {count} questions")
-        return figures()
+        server.wait_until(lambda: log_figures(client)["logged"] >= count, f"logged {count} questions")
+        return log_figures(client)
 
 
 class Asker:
@@ -45,20 +46,15 @@ class Asker:
 
     def __init__(self, server: Server, client):
         self.server, self.client, self.asked = server, client, 0
-        log = self.log()
+        log = log_figures(client)
         self.waits = log.get("share") == 1
         self.before = log.get("logged", 0)
-
-    def log(self) -> dict:
-        return self.client.get("/v1/stats").json().get("request_log", {})
 
     def ask(self, question: dict) -> None:
         self.client.answer({"user": user(), **question})
         self.asked += 1
         if self.waits and self.asked % self.AHEAD == 0:
-            self.server.wait_until(
-                lambda: self.log()["logged"] >= self.before + self.asked, f"logged {self.asked} more questions"
-            )
+            logged(self.server, self.before + self.asked)
 
 
 def ask_tensors(server: Server, model: str, count: int, mean: float = 0, seed: int = 1, width: int = WIDTH) -> None:
