@@ -108,7 +108,8 @@ class Decision {
                              "\" into it, and \"student\" into its ladder if it has one.");
   }
 
-  // The model's folder, if its manifest says something new; the student's, if that or a tier's TOML names it.
+  // The model's folder, if another variant is served or a quicker student stands behind it; the student's, if it does,
+  // or if a tier's TOML names it.
   std::vector<std::string> ToServe(const std::string& own) const {
     std::vector<std::string> folders;
     if (found_.serves != own || student_is_named_) folders.push_back(found_.model);

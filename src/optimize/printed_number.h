@@ -10,7 +10,7 @@ namespace punctual::optimize {
 // As printf's `format` says of one double: "%.2f". At most 63 characters.
 std::string Printed(double number, const char* format);
 
-// Three digits, but never an exponent: "0.24", "374", "4012".
+// Three digits; an exponent only below 0.0001: "0.24", "374", "4012".
 std::string MicrosecondsText(double us);
 
 // A share with its interval: "99.45 % (99.12 to 99.70)".
