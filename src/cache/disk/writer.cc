@@ -147,7 +147,7 @@ void DiskWriter::AddTo(DiskCacheStats& stats) const {
   stats.bound_bytes = options_.bytes;
   stats.writes = writes_.load(std::memory_order_relaxed);
   stats.dropped = dropped_.load(std::memory_order_relaxed);
-  stats.failed = failed_.load(std::memory_order_relaxed);
+  stats.failed = failed_.load(std::memory_order_acquire);  // before the error: see Failed()
   stats.evictions = evictions_.load(std::memory_order_relaxed);
   stats.expirations = expirations_.load(std::memory_order_relaxed);
   stats.purge_pauses = purge_pauses_.load(std::memory_order_relaxed);
@@ -412,10 +412,11 @@ void DiskWriter::Failed(int code, std::size_t changes) {
     dropped_.fetch_add(changes, std::memory_order_relaxed);
     return;
   }
-  failed_.fetch_add(changes, std::memory_order_relaxed);
   // A full map was waited for already.
   if (code != MDB_MAP_FULL) not_before_ = Now() + kPause;
   Note(code);
+  // After the error, which AddTo() reads after the count: who sees one failure at least sees why.
+  failed_.fetch_add(changes, std::memory_order_release);
 }
 
 // LMDB says EIO where a write was cut short, which is what happens when a disk fills up.
