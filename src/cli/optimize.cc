@@ -131,11 +131,20 @@ std::string TierTable(const Optimization& found) {
   return table.Text();
 }
 
+// As a shell reads it back, in quotes where it has to be.
+std::string ShellWord(const std::string& text) {
+  constexpr std::string_view kPlain = "/._-+,:@%=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  if (text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
 std::string HowToServe(const Optimization& found) {
   if (found.to_serve.empty()) return "to serve: nothing; the model's own folder can stay as it is";
   std::string folders;
-  for (const std::string& folder : found.to_serve) folders += " " + found.out + "/" + folder;
-  return "to serve it: cp -r" + folders + " REPOSITORY/";
+  for (const std::string& folder : found.to_serve) folders += " " + ShellWord(found.out + "/" + folder);
+  return "to serve: cp -r" + folders + " REPOSITORY/";
 }
 
 void Print(const Optimization& found) {
@@ -146,10 +155,9 @@ void Print(const Optimization& found) {
     if (!run.refusal.empty()) std::printf("%scannot run: %s\n", name.c_str(), run.refusal.c_str());
   }
   for (const std::string& note : found.notes) std::printf("note: %s\n", note.c_str());
-  for (const optimize::TierChoice& choice : found.choices)
-    if (!choice.toml.empty())
-      std::printf("\nfor %s ms, in the server's configuration:\n%s", NumberText(choice.tier.budget_ms).c_str(),
-                  choice.toml.c_str());
+  for (const optimize::ConfigurationLines& lines : optimize::LinesOf(found.choices))
+    std::printf("\nfor %s, in the server's configuration:\n%s", optimize::TextOf(lines.tiers).c_str(),
+                lines.toml.c_str());
   std::printf("\n%s\n\nreport: %s/report.html\n%s\n", found.verdict.c_str(), found.out.c_str(),
               HowToServe(found).c_str());
 }

@@ -23,25 +23,11 @@ constexpr double kBusy = 1.5;  // load; 1 is this program's own
 // Fewer disagreements than this say little of how many there will be (block_bootstrap.h).
 constexpr double kFewErrors = 10;
 
-// "premium (15 ms)"; of a tier without a name "15 ms".
-std::string TextOf(const Tier& tier) {
-  const std::string budget = NumberText(tier.budget_ms) + " ms";
-  return tier.name.empty() ? budget : tier.name + " (" + budget + ")";
-}
-
-// "a, b and c".
-std::string Enumerated(const std::vector<std::string>& texts) {
-  std::string text;
-  for (std::size_t i = 0; i < texts.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == texts.size() ? " and " : ", ") + texts[i];
-  return text;
-}
-
 class Decision {
  public:
   Decision(const Subject& subject, Optimization& found) : subject_(subject), found_(found) {}
 
-  std::string Run() {
+  std::vector<MadeModel> Run() {
     const std::string& own = subject_.folder.manifest.variant;
     found_.int8_standing = StandingOf("int8");
     found_.bf16_standing = StandingOf("bf16");
@@ -52,12 +38,14 @@ class Decision {
     if (MayServe("int8", found_.int8_standing)) found_.serves = "int8";
     if (MayServe("bf16", found_.bf16_standing) && QuickestUs("bf16") < QuickestUs(found_.serves))
       found_.serves = "bf16";
-    if (found_.student_standing.passed) found_.student_name = found_.model + "-student";
-    MakeManifest();
-    found_.choices = ChooseForTiers(found_.tiers, found_.runs, found_.student_name);
+    if (found_.student_standing.passed) found_.student_name = NameBeside(found_.model, "student");
+    models_.push_back({found_.model, found_.serves, MakeManifest()});
+    found_.choices = ChooseForTiers(found_.tiers, found_.runs);
+    for (TierChoice& choice : found_.choices) choice.model = ModelToAsk(choice);
     found_.to_serve = ToServe(own);
     found_.verdict = Verdict(own);
-    return std::move(manifest_);
+    NoteStudentElsewhere();
+    return std::move(models_);
   }
 
  private:
@@ -79,44 +67,80 @@ class Decision {
   // Passed, quicker, and the manifest may say so.
   bool MayServe(const std::string& variant, const Standing& standing) {
     if (!standing.passed || !standing.quicker) return false;
-    const auto manifest = ParseManifest(WithVariant(subject_.folder.manifest_text, variant), "model.toml");
-    if (manifest.has_value() && manifest->variant == variant) return true;
+    if (ManifestTakes(variant)) return true;
     found_.notes.push_back("The manifest is written so that variant = \"" + variant +
                            "\" cannot be put into it: it stays as it is; write that into it to serve the variant.");
     return false;
   }
 
-  // The model's own, with what changes. One that has a student or a ladder of its own keeps them.
-  void MakeManifest() {
-    const ModelFolder& folder = subject_.folder;
-    manifest_ = found_.serves == folder.manifest.variant ? folder.manifest_text
-                                                         : WithVariant(folder.manifest_text, found_.serves);
-    if (found_.student_name.empty() || !found_.student_standing.quicker) return;
-    student_is_named_ = folder.manifest.student == found_.student_name;
-    if (student_is_named_) return;
-    const std::string named = WithStudent(manifest_, found_.student_name);
-    const auto parsed = ParseManifest(named, "model.toml");
-    student_is_named_ = folder.manifest.student.empty() && parsed.has_value() && parsed->student == found_.student_name;
-    if (student_is_named_)
-      manifest_ = named;
-    else
-      found_.notes.push_back("The manifest " +
-                             (folder.manifest.student.empty()
-                                  ? std::string("has a ladder without a student")
-                                  : "names the student \"" + folder.manifest.student + "\" already") +
-                             ": it stays as it is; to use the new one, write student = \"" + found_.student_name +
-                             "\" into it, and \"student\" into its ladder if it has one.");
+  bool ManifestTakes(const std::string& variant) const {
+    const auto manifest = ParseManifest(WithVariant(subject_.folder.manifest_text, variant), "model.toml");
+    return manifest.has_value() && manifest->variant == variant;
   }
 
-  // The model's folder, if another variant is served or a quicker student stands behind it; the student's, if it does,
-  // or if a tier's TOML names it.
+  // The model's own, with what changes. One that has a student or a ladder of its own keeps them.
+  std::string MakeManifest() {
+    const ModelFolder& folder = subject_.folder;
+    const std::string manifest = found_.serves == folder.manifest.variant
+                                     ? folder.manifest_text
+                                     : WithVariant(folder.manifest_text, found_.serves);
+    if (found_.student_name.empty()) return manifest;
+    student_is_named_ = folder.manifest.student == found_.student_name;
+    if (student_is_named_ || !found_.student_standing.quicker) return manifest;
+    const std::string named = WithStudent(manifest, found_.student_name);
+    const auto parsed = ParseManifest(named, "model.toml");
+    student_is_named_ = folder.manifest.student.empty() && parsed.has_value() && parsed->student == found_.student_name;
+    if (student_is_named_) return named;
+    found_.notes.push_back("The manifest " +
+                           (folder.manifest.student.empty()
+                                ? std::string("has a ladder without a student")
+                                : "names the student \"" + folder.manifest.student + "\" already") +
+                           ": it stays as it is; to use the new one, write student = \"" + found_.student_name +
+                           "\" into it, and \"student\" into its ladder if it has one.");
+    return manifest;
+  }
+
+  // Nobody else where what the model's folder serves has room, though something more faithful may have room as well.
+  std::string ModelToAsk(const TierChoice& choice) {
+    if (!choice.run || HasRoom(found_.runs, found_.serves, choice.tier.budget_ms)) return "";
+    const std::string& variant = found_.runs[*choice.run].variant;
+    if (variant == "student") return found_.student_name;
+    const std::string name = NameBeside(found_.model, variant);
+    if (std::any_of(models_.begin(), models_.end(), [&](const MadeModel& made) { return made.name == name; }))
+      return name;
+    const std::string why_not = !ManifestTakes(variant) ? "the manifest is written so that it cannot be put into it"
+                                : subject_.folder.manifest.student == name ? name + " is the model's student"
+                                                                           : "";
+    if (why_not.empty()) {
+      models_.push_back({name, variant, WithVariant(models_.front().manifest, variant)});
+      return name;
+    }
+    const std::string note = "No folder with variant = \"" + variant + "\" is made for tiers: " + why_not +
+                             "; copy the model's folder under another name, and write that into its model.toml.";
+    if (std::find(found_.notes.begin(), found_.notes.end(), note) == found_.notes.end()) found_.notes.push_back(note);
+    return "";
+  }
+
+  bool StudentStandsIn() const { return student_is_named_ && found_.student_standing.quicker; }
+
+  // The model's folder, if another variant is served or a quicker student stands behind it; the student's, if it does;
+  // and those that a tier's users have to ask.
   std::vector<std::string> ToServe(const std::string& own) const {
     std::vector<std::string> folders;
-    if (found_.serves != own || student_is_named_) folders.push_back(found_.model);
-    const bool student_has_tier = std::any_of(found_.choices.begin(), found_.choices.end(),
-                                              [](const TierChoice& choice) { return !choice.toml.empty(); });
-    if (student_is_named_ || student_has_tier) folders.push_back(found_.student_name);
+    if (found_.serves != own || StudentStandsIn()) folders.push_back(found_.model);
+    if (StudentStandsIn()) folders.push_back(found_.student_name);
+    for (const TierChoice& choice : found_.choices)
+      if (!choice.model.empty() && std::find(folders.begin(), folders.end(), choice.model) == folders.end())
+        folders.push_back(choice.model);
     return folders;
+  }
+
+  void NoteStudentElsewhere() {
+    const std::string& student = subject_.folder.manifest.student;
+    if (student.empty() || student == found_.student_name) return;
+    found_.notes.push_back("The manifest names the student \"" + student +
+                           "\", which is not in the new folder: a server whose repository that is has no student for "
+                           "the model until you copy it there.");
   }
 
   std::string Verdict(const std::string& own) const {
@@ -130,29 +154,40 @@ class Decision {
   // What a person looks for first.
   std::string WhatToServe(const std::string& own) const {
     const std::string what = found_.serves == own ? "the model as it is, in " + own : found_.serves;
-    return "Serve " + what + (student_is_named_ ? ", with the student beside it." : ".");
+    return "Serve " + what + (StudentStandsIn() ? ", with the student beside it." : ".");
   }
 
   // A sentence for each choice, of the tiers that share it.
   std::string TiersVerdict(const std::string& own) const {
     std::string text;
     for (std::size_t begin = 0; begin < found_.choices.size();) {
-      std::vector<std::string> tiers;
-      const std::optional<std::size_t> run = found_.choices[begin].run;
-      for (; begin < found_.choices.size() && found_.choices[begin].run == run; ++begin)
-        tiers.push_back(TextOf(found_.choices[begin].tier));
-      text += " " + TiersSentence(own, run, Enumerated(tiers));
+      std::vector<Tier> tiers;
+      const TierChoice& first = found_.choices[begin];
+      for (; begin < found_.choices.size(); ++begin) {
+        const TierChoice& choice = found_.choices[begin];
+        if (choice.run != first.run || choice.model != first.model) break;
+        tiers.push_back(choice.tier);
+      }
+      text += " " + TiersSentence(own, first, tiers);
     }
     return text;
   }
 
-  std::string TiersSentence(const std::string& own, std::optional<std::size_t> chosen, const std::string& tiers) const {
-    if (!chosen) return "Nothing that passed fits " + tiers + " with room.";
-    const VariantRun& run = found_.runs[*chosen];
-    if (run.variant == own) return "The model itself fits " + tiers + " with room, by " + run.backend + ".";
-    if (run.variant == "student")
-      return "Only the student fits " + tiers + " with room: the TOML that gives it to them is below.";
-    return "The most faithful that fits " + tiers + " with room is " + run.variant + " by " + run.backend + ".";
+  // `tiers`: those of the choice.
+  std::string TiersSentence(const std::string& own, const TierChoice& choice, const std::vector<Tier>& tiers) const {
+    const std::string fits = "fits " + TextOf(tiers) + " with room";
+    if (!choice.run) return "Nothing that passed " + fits + ".";
+    const VariantRun& run = found_.runs[*choice.run];
+    if (run.variant == own && found_.serves == own) return "The model itself " + fits + ", by " + run.backend + ".";
+    const std::string which = run.variant == "student"
+                                  ? "Only the student " + fits
+                                  : "The most faithful that " + fits + " is " + run.variant + " by " + run.backend;
+    if (!choice.model.empty())
+      return which + ": the lines for the server's configuration let them ask " + choice.model + ".";
+    if (run.variant == found_.serves) return which + ", which is served.";
+    if (HasRoom(found_.runs, found_.serves, tiers.front().budget_ms))
+      return which + "; " + found_.serves + ", which is served, fits as well.";
+    return which + ".";
   }
 
   std::string VariantVerdict(const std::string& variant, const std::string& own, const Standing& standing) const {
@@ -182,8 +217,11 @@ class Decision {
                               MicrosecondsText(student.of_model.typical_us) +
                               (subject_.plan ? ", features included" : "");
     if (!found_.student_standing.quicker)
-      return what + "passed the gate, but " + times +
-             "; to stand in it has to take half as long. It lies beside the model, which does not name it.";
+      return what + "passed the gate, but " + times + "; to stand in it has to take half as long. " +
+             (student_is_named_
+                  ? "The model names " + found_.student_name +
+                        " already: copied over that, or served from the new folder, it stands in all the same."
+                  : "It lies beside the model, which does not name it.");
     return what + "passed the gate" +
            (student_is_named_ ? ": it stands in where time is short, as " + found_.student_name
                               : " and lies beside the model, which does not name it") +
@@ -192,8 +230,8 @@ class Decision {
 
   const Subject& subject_;
   Optimization& found_;
-  std::string manifest_;
-  bool student_is_named_ = false;  // in it
+  std::vector<MadeModel> models_;
+  bool student_is_named_ = false;  // in the first one's manifest
 };
 
 class Notes {
@@ -279,7 +317,7 @@ class Notes {
 
 }  // namespace
 
-std::string Decide(const Subject& subject, Optimization& found) { return Decision(subject, found).Run(); }
+std::vector<MadeModel> Decide(const Subject& subject, Optimization& found) { return Decision(subject, found).Run(); }
 
 void AddNotes(const Subject& subject, const Answers& held_out, Optimization& found) {
   Notes(subject, found).Run(held_out);

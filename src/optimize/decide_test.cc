@@ -51,9 +51,17 @@ Optimization Found(std::vector<VariantRun> others, double budget_ms = 15) {
   return found;
 }
 
+// Of the model's own folder.
+std::string ManifestOf(const Subject& subject, Optimization& found) {
+  const std::vector<MadeModel> models = Decide(subject, found);
+  EXPECT_EQ(models.at(0).name, "m");
+  EXPECT_EQ(models[0].variant, found.serves);
+  return models[0].manifest;
+}
+
 TEST(DecideTest, WhatIsNoQuickerIsNotServed) {
   Optimization found = Found({RunOf("int8", 81), RunOf("student", 51)});
-  EXPECT_EQ(Decide(SubjectOf("x = 1\n"), found), "x = 1\n");
+  EXPECT_EQ(ManifestOf(SubjectOf("x = 1\n"), found), "x = 1\n");
   EXPECT_EQ(found.serves, "fp32");
   EXPECT_THAT(found.to_serve, IsEmpty());
   EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32."));
@@ -72,7 +80,7 @@ TEST(DecideTest, TimesAreWrittenWithoutExponents) {
 
 TEST(DecideTest, WhatPassedAndIsQuickerIsServed) {
   Optimization found = Found({RunOf("int8", 79), RunOf("student", 50)});
-  EXPECT_EQ(Decide(SubjectOf(""), found), "student = \"m-student\"\nvariant = \"int8\"\n");
+  EXPECT_EQ(ManifestOf(SubjectOf(""), found), "student = \"m-student\"\nvariant = \"int8\"\n");
   EXPECT_EQ(found.serves, "int8");
   EXPECT_THAT(found.to_serve, ElementsAre("m", "m-student"));
   EXPECT_THAT(found.verdict, StartsWith("Serve int8, with the student beside it."));
@@ -88,7 +96,7 @@ TEST(DecideTest, OnABusyMachineAVariantMustBeMuchQuicker) {
 
 TEST(DecideTest, WhatDidNotPassIsLeftOutHoweverQuick) {
   Optimization found = Found({RunOf("int8", 1, false), RunOf("student", 1, false)}, 0.001);
-  EXPECT_EQ(Decide(SubjectOf(""), found), "");
+  EXPECT_EQ(ManifestOf(SubjectOf(""), found), "");
   EXPECT_THAT(found.to_serve, IsEmpty());
   EXPECT_EQ(found.student_name, "");
   EXPECT_THAT(found.verdict, HasSubstr("int8 did not pass the gate (by native)"));
@@ -98,44 +106,134 @@ TEST(DecideTest, WhatDidNotPassIsLeftOutHoweverQuick) {
 
 TEST(DecideTest, Bf16IsServedWhereItIsQuickerThanWhatElseWouldBe) {
   Optimization found = Found({RunOf("int8", 50), RunOf("bf16", 40)});
-  EXPECT_EQ(Decide(SubjectOf(""), found), "variant = \"bf16\"\n");
+  EXPECT_EQ(ManifestOf(SubjectOf(""), found), "variant = \"bf16\"\n");
   found = Found({RunOf("int8", 50), RunOf("bf16", 60)});
-  EXPECT_EQ(Decide(SubjectOf(""), found), "variant = \"int8\"\n");
+  EXPECT_EQ(ManifestOf(SubjectOf(""), found), "variant = \"int8\"\n");
 }
 
 TEST(DecideTest, AStudentThatTheManifestNamesIsServedAgainAsItIsANewOne) {
   Optimization found = Found({RunOf("student", 5)});
-  EXPECT_EQ(Decide(SubjectOf("student = \"m-student\"\n", "m-student"), found), "student = \"m-student\"\n");
+  EXPECT_EQ(ManifestOf(SubjectOf("student = \"m-student\"\n", "m-student"), found), "student = \"m-student\"\n");
   EXPECT_THAT(found.to_serve, ElementsAre("m", "m-student"));
   EXPECT_THAT(found.notes, IsEmpty());
 }
 
 TEST(DecideTest, AnotherStudentInTheManifestStaysAndNothingIsToBeServed) {
   Optimization found = Found({RunOf("student", 5)});
-  EXPECT_EQ(Decide(SubjectOf("student = \"other\"\n", "other"), found), "student = \"other\"\n");
+  EXPECT_EQ(ManifestOf(SubjectOf("student = \"other\"\n", "other"), found), "student = \"other\"\n");
   EXPECT_THAT(found.to_serve, IsEmpty());
   EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32."));
-  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("names the student \"other\" already")));
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("names the student \"other\" already"),
+                                       HasSubstr("\"other\", which is not in the new folder")));
 }
 
-// A tier's TOML names it as a model of its own: the model's folder can stay.
+// One that is no quicker takes the place of the one that stands in only if somebody copies it, which is said.
+TEST(DecideTest, AStudentThatTheManifestNamesIsNotServedWhereTheNewOneIsNotQuicker) {
+  const Subject subject = SubjectOf("student = \"m-student\"\n", "m-student");
+  Optimization found = Found({RunOf("student", 60)});
+  EXPECT_EQ(ManifestOf(subject, found), "student = \"m-student\"\n");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32."));
+  EXPECT_THAT(found.verdict,
+              HasSubstr("has to take half as long. The model names m-student already: copied over that"));
+  EXPECT_THAT(found.notes, IsEmpty());
+  found = Found({RunOf("student", 60)}, 0.15);
+  Decide(subject, found);
+  EXPECT_THAT(found.to_serve, ElementsAre("m-student")) << "a tier needs it";
+  EXPECT_THAT(found.verdict, HasSubstr("copied over that, or served from the new folder, it stands in all the same."));
+}
+
+TEST(DecideTest, AStudentThatTheManifestNamesAndThatDidNotPassIsMissedInTheNewFolder) {
+  Optimization found = Found({RunOf("student", 5, false)});
+  Decide(SubjectOf("student = \"m-student\"\n", "m-student"), found);
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("\"m-student\", which is not in the new folder")));
+}
+
+// A tier's users ask it as a model of its own: the model's folder can stay.
 TEST(DecideTest, AStudentThatOnlyATierNeedsIsServedWithoutTheModelsFolder) {
   Optimization found = Found({RunOf("student", 60)}, 0.15);
-  EXPECT_EQ(Decide(SubjectOf(""), found), "");
-  EXPECT_THAT(found.choices.at(0).toml, HasSubstr("m-student"));
+  EXPECT_EQ(ManifestOf(SubjectOf(""), found), "");
+  EXPECT_EQ(found.choices.at(0).model, "m-student");
   EXPECT_THAT(found.to_serve, ElementsAre("m-student"));
-  EXPECT_THAT(found.verdict, HasSubstr("Only the student fits premium (0.15 ms) with room"));
+  EXPECT_THAT(found.verdict, HasSubstr("Only the student fits premium (0.15 ms) with room: the lines for the server's "
+                                       "configuration let them ask m-student."));
+}
+
+TEST(DecideTest, AVariantThatOnlyATierNeedsGetsAFolderOfItsOwn) {
+  Optimization found = Found({RunOf("int8", 90), RunOf("student", 1)}, 0.19);
+  found.tiers = {{"first", 0.185}, {"second", 0.19}, {"third", 0.2}};
+  const std::vector<MadeModel> models = Decide(SubjectOf("device = \"CPU\"\nvariant = \"fp32\"\n"), found);
+  ASSERT_EQ(models.size(), 2u) << "one for both tiers";
+  const std::string student = "student = \"m-student\"\n";
+  EXPECT_EQ(models[0].manifest, student + "device = \"CPU\"\nvariant = \"fp32\"\n");
+  EXPECT_EQ(models[1].name, "m-int8");
+  EXPECT_EQ(models[1].variant, "int8");
+  EXPECT_EQ(models[1].manifest, student + "device = \"CPU\"\nvariant = \"int8\"\n");
+  EXPECT_EQ(found.choices[0].model, "m-int8");
+  EXPECT_EQ(found.choices[1].model, "m-int8");
+  EXPECT_EQ(found.choices[2].model, "") << "the model itself has room";
+  EXPECT_THAT(found.to_serve, ElementsAre("m", "m-student", "m-int8"));
+  EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in fp32, with the student beside it."));
+  EXPECT_THAT(found.verdict, HasSubstr("The most faithful that fits first (0.185 ms) and second (0.19 ms) with room is "
+                                       "int8 by native: the lines for the server's configuration let them ask m-int8. "
+                                       "The model itself fits third (0.2 ms) with room, by native."));
+}
+
+// All ask the model then; what it serves is quick enough for all that something more faithful is for.
+TEST(DecideTest, NobodyAsksAnotherModelWhereWhatIsServedHasRoom) {
+  Optimization found = Found({RunOf("bf16", 60), RunOf("int8", 50)}, 0.15);
+  EXPECT_EQ(Decide(SubjectOf(""), found).size(), 1u);
+  EXPECT_EQ(found.serves, "int8");
+  EXPECT_EQ(found.runs[*found.choices.at(0).run].variant, "bf16");
+  EXPECT_EQ(found.choices[0].model, "");
+  EXPECT_THAT(found.to_serve, ElementsAre("m"));
+  EXPECT_THAT(found.verdict, HasSubstr("with room is bf16 by native; int8, which is served, fits as well."));
+  found = Found({RunOf("int8", 50)}, 0.15);
+  Decide(SubjectOf(""), found);
+  EXPECT_THAT(found.verdict, HasSubstr("with room is int8 by native, which is served."));
+}
+
+// Served is what is quicker mostly; what a tier needs must be quick nearly always.
+TEST(DecideTest, AModelThatFitsWhereWhatIsServedDoesNotGetsAFolderOfItsOwn) {
+  Optimization found = Found({RunOf("int8", 50)}, 0.25);
+  found.runs[1].latency.busy.p99_us = 300;
+  const std::vector<MadeModel> models = Decide(SubjectOf("variant = \"fp32\"\n"), found);
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0].manifest, "variant = \"int8\"\n");
+  EXPECT_EQ(models[1].name, "m-fp32");
+  EXPECT_EQ(models[1].manifest, "variant = \"fp32\"\n");
+  EXPECT_THAT(found.to_serve, ElementsAre("m", "m-fp32"));
+  EXPECT_THAT(found.verdict, HasSubstr("The most faithful that fits premium (0.25 ms) with room is fp32 by native: the "
+                                       "lines for the server's configuration let them ask m-fp32."));
 }
 
 TEST(DecideTest, AManifestThatCannotBeChangedStaysWithANote) {
   // The key is inside of a text: what would be changed is not what counts.
   const std::string text = "description = '''\nvariant = \"x\"\n'''\n";
   Optimization found = Found({RunOf("int8", 5)});
-  EXPECT_EQ(Decide(SubjectOf(text), found), text);
+  EXPECT_EQ(ManifestOf(SubjectOf(text), found), text);
   EXPECT_EQ(found.serves, "fp32");
   EXPECT_THAT(found.to_serve, IsEmpty());
   EXPECT_THAT(found.notes, ElementsAre(HasSubstr("cannot be put into it")));
   EXPECT_THAT(found.verdict, Not(HasSubstr("Serve int8")));
+
+  found = Found({RunOf("int8", 90)}, 0.19);
+  EXPECT_EQ(Decide(SubjectOf(text), found).size(), 1u);
+  EXPECT_EQ(found.choices.at(0).model, "");
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("No folder with variant = \"int8\" is made for tiers: the manifest")));
+}
+
+TEST(DecideTest, AFolderForATierIsNotMadeInThePlaceOfTheModelsStudent) {
+  Optimization found = Found({RunOf("int8", 90)}, 0.19);
+  found.tiers = {{"first", 0.185}, {"second", 0.19}};
+  EXPECT_EQ(Decide(SubjectOf("student = \"m-int8\"\n", "m-int8"), found).size(), 1u);
+  EXPECT_THAT(found.to_serve, IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("is made for tiers: m-int8 is the model's student; copy the model's"),
+                                       HasSubstr("which is not in the new folder")));
+  EXPECT_THAT(found.verdict, HasSubstr("The most faithful that fits first (0.185 ms) and second (0.19 ms) with room is "
+                                       "int8 by native."));
 }
 
 }  // namespace

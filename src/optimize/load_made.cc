@@ -27,8 +27,8 @@ std::string RefusalOfStudent(const Subject& subject, const Optimization& found) 
   const ModelFolder& folder = subject.folder;
   const auto model = LoadMade(found.out, {folder.name, folder.version, folder.manifest_text, folder.onnx, ""});
   if (model.has_error()) return model.error().message;
-  const auto student =
-      LoadMade(found.out, {folder.name + "-student", "1", found.student.manifest, found.student.onnx, ""});
+  const auto student = LoadMade(
+      found.out, {NameBeside(folder.name, "student"), folder.version, found.student.manifest, found.student.onnx, ""});
   if (student.has_error()) return student.error().message;
   const auto checked = CheckStudent(**model, **student);
   return checked.has_error() ? checked.error().message : std::string();

@@ -27,6 +27,9 @@ struct Standing {
   bool quicker = false;  // its quickest backend than the model's own quickest; a student: in half of the model's time
 };
 
+// The folder of a variant that is served beside the model, under a name of its own: "mlp-student", "mlp-int8".
+inline std::string NameBeside(const std::string& model, const std::string& variant) { return model + "-" + variant; }
+
 struct Optimization {
   // What was asked.
   std::string model_folder, model, version, out;

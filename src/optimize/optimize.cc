@@ -211,10 +211,10 @@ class Pipeline {
     PUNCTUAL_TRY(MakeStudent(work));
     PUNCTUAL_TRY(JudgeAll());
     CheckStudentServes();
-    const std::string manifest = Decide(*subject_, found_);
+    const std::vector<MadeModel> models = Decide(*subject_, found_);
     AddNotes(*subject_, answers_[2], found_);
     Say("the folder", 0, 0);
-    return WriteFolder({*subject_, samples_, parts_, answers_, manifest, found_, Sayer("signals")}, work);
+    return WriteFolder({*subject_, samples_, parts_, answers_, models, found_, Sayer("signals")}, work);
   }
 
   Result<void> AskTheModel(WorkFolder& work) {

@@ -101,7 +101,8 @@ json::object ObjectOf(const TierChoice& choice, const Optimization& found) {
           {"variant", run == nullptr ? json::value() : json::value(run->variant)},
           {"backend", run == nullptr ? json::value() : json::value(run->backend)},
           {"p99_us", run == nullptr ? json::value() : json::value(run->latency.busy.p99_us)},
-          {"toml", TextOrNull(choice.toml)}};
+          {"model", TextOrNull(choice.model)},
+          {"toml", TextOrNull(TomlOf(choice))}};
 }
 
 json::object ObjectOf(const Int8Search& search) {

@@ -37,6 +37,7 @@ svg line.b, svg polyline.b { stroke: var(--b); stroke-width: 2; fill: none; }
 svg line.c, svg polyline.c { stroke: var(--c); stroke-width: 2; fill: none; }
 svg circle.a, svg rect.a { fill: var(--a); } svg circle.b, svg rect.b { fill: var(--b); } svg circle.c { fill: var(--c); }
 ul { margin: 6px 0; padding-left: 20px; } code { font-size: 13px; overflow-wrap: anywhere; }
+pre { font-size: 13px; overflow-x: auto; }
 )";
 
 std::string Percent(double share) { return Printed(100 * share, "%.2f") + " %"; }
@@ -113,15 +114,14 @@ std::string TierRow(const Optimization& found, const TierChoice& choice) {
 
 std::string TierTable(const Optimization& found) {
   std::string rows = Row({"tier", "budget, ms", "the most faithful with room", "busy p99, µs", "of the budget"}, "th");
-  std::string toml;  // its ends of lines are spaces now
-  for (const TierChoice& choice : found.choices) {
-    rows += TierRow(found, choice);
-    if (!choice.toml.empty()) toml += "<br><code>" + Escaped(choice.toml) + "</code>";
-  }
+  for (const TierChoice& choice : found.choices) rows += TierRow(found, choice);
+  std::string configuration;
+  for (const ConfigurationLines& lines : LinesOf(found.choices))
+    configuration += "<p>For " + Escaped(TextOf(lines.tiers)) + ", in the server's configuration:</p>\n<pre>" +
+                     Escaped(lines.toml) + "</pre>\n";
   return Table(rows) + "<p class=\"dim\">With room: one inference takes at most " + Printed(100 * kMostOfBudget, "%g") +
          " % of the budget at the 99th percentile" + (found.machine.cores > 1 ? ", with the other cores busy" : "") +
-         "; the rest is for features, waiting and replying.</p>\n" +
-         (toml.empty() ? "" : "<p>In the server's configuration:" + toml + "</p>\n");
+         "; the rest is for features, waiting and replying.</p>\n" + configuration;
 }
 
 std::string VariantRow(const Optimization& found, const VariantRun& run) {

@@ -64,7 +64,7 @@ Optimization WithTiers() {
   found.runs[0].latency.busy = {100, 1500, 40};
   found.runs.push_back({.variant = "student", .backend = "native", .fidelity = found.runs[0].fidelity});
   found.runs.back().latency.busy = {1, 2, 40};
-  found.choices = {{found.tiers[0], 0, ""}, {found.tiers[1], 2, "[tiers.quick.models]"}, {found.tiers[2], {}, ""}};
+  found.choices = {{found.tiers[0], 0, ""}, {found.tiers[1], 2, "m-student"}, {found.tiers[2], {}, ""}};
   return found;
 }
 
@@ -77,9 +77,11 @@ TEST(ReportTest, TheJsonSaysWhatEachTierShouldGet) {
   EXPECT_EQ(first.at("variant"), "int8");
   EXPECT_EQ(first.at("backend"), "native");
   EXPECT_EQ(first.at("p99_us").to_number<double>(), 1500);
+  EXPECT_TRUE(first.at("model").is_null());
   EXPECT_TRUE(first.at("toml").is_null());
-  EXPECT_EQ(report.at_pointer("/tiers/1/toml"), "[tiers.quick.models]");
-  for (const char* const none : {"name", "variant", "backend", "p99_us", "toml"})
+  EXPECT_EQ(report.at_pointer("/tiers/1/model"), "m-student");
+  EXPECT_THAT(report.at_pointer("/tiers/1/toml").as_string().c_str(), HasSubstr("[tiers.quick.models]"));
+  for (const char* const none : {"name", "variant", "backend", "p99_us", "model", "toml"})
     EXPECT_TRUE(report.at_pointer("/tiers/2").at(none).is_null()) << none;
   EXPECT_EQ(report.at_pointer("/runs/0/in_budget").as_array().size(), 1u);
   EXPECT_EQ(report.at_pointer("/runs/2/in_budget").as_array().size(), 2u);
@@ -89,7 +91,8 @@ TEST(ReportTest, TheJsonSaysWhatEachTierShouldGet) {
 TEST(ReportTest, ThePageHasATableOfTheTiers) {
   const std::string page = ReportHtml(WithTiers());
   EXPECT_THAT(page, HasSubstr("<td>a&amp;b</td><td>15</td><td>int8 by native</td><td>1500</td><td>10.00 %</td>"));
-  EXPECT_THAT(page, HasSubstr("<code>[tiers.quick.models]</code>"));
+  EXPECT_THAT(page, HasSubstr("<p>For quick (0.1 ms), in the server's "
+                              "configuration:</p>\n<pre>[tiers.quick.models]\nSTYLE = &quot;m-student&quot;"));
   EXPECT_THAT(page, HasSubstr("nothing that passed"));
 }
 

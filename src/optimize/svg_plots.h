@@ -7,7 +7,7 @@
 
 namespace punctual::optimize {
 
-// Of text between tags and in attributes.
+// Of text between tags and in attributes; control characters but ends of lines are spaces then.
 std::string Escaped(std::string_view text);
 
 struct PlotPoint {

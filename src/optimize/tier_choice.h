@@ -19,9 +19,23 @@ struct Tier {
 struct TierChoice {
   Tier tier;
   std::optional<std::size_t> run;  // of the runs; none has room
-  // Where the student is chosen: what a server's configuration has to say for it. Else empty.
+  // Whom its users have to ask by name: the folder of a variant that the model's own does not serve. Empty: nobody
+  // else.
+  std::string model;
+};
+
+// "premium (15 ms), 25 ms and basic (50 ms)".
+std::string TextOf(const std::vector<Tier>& tiers);
+
+// What a server's configuration has to say for it; empty: nothing.
+std::string TomlOf(const TierChoice& choice);
+
+struct ConfigurationLines {
+  std::vector<Tier> tiers;  // neighbours that have the same: such as have no name
   std::string toml;
 };
+// Of the choices for which it has to say something.
+std::vector<ConfigurationLines> LinesOf(const std::vector<TierChoice>& choices);
 
 // The most of a budget that one inference may take, at the 99th percentile, busy. A server keeps back up to a quarter
 // for replying (ReplyReserve) and up to a quarter for the student (KeptForStudent): what it leaves at least is half.
@@ -32,10 +46,12 @@ inline constexpr double kMostOfBudget = 0.5;
 bool HasRoom(const VariantRun& run, double budget_ms);
 
 // Of the runs of a variant that passed by every backend that counts: the model's own (that of the first run) before
-// bf16, that before int8, that before the student; of one variant the quicker backend. `student`: the name of its
-// folder; empty: there is none. In the order of `tiers`. Pure.
-std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs,
-                                       const std::string& student);
+// bf16, that before int8, that before the student; of one variant the quicker backend. In the order of `tiers`, without
+// the names of models. Pure.
+std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs);
+
+// Whether a variant that passed has room, by a backend that counts.
+bool HasRoom(const std::vector<VariantRun>& runs, const std::string& variant, double budget_ms);
 
 // Every backend that counts, one at least, passed.
 bool HasPassed(const std::vector<VariantRun>& runs, const std::string& variant);

@@ -18,8 +18,8 @@ VariantRun RunOf(const std::string& variant, const std::string& backend, double 
 }
 
 // The run that a budget chooses: "int8 by native"; empty: none.
-std::string Chosen(double budget_ms, const std::vector<VariantRun>& runs, const std::string& student = "m-student") {
-  const auto choices = ChooseForTiers({{"", budget_ms}}, runs, student);
+std::string Chosen(double budget_ms, const std::vector<VariantRun>& runs) {
+  const auto choices = ChooseForTiers({{"", budget_ms}}, runs);
   if (!choices.at(0).run) return "";
   return runs[*choices[0].run].variant + " by " + runs[*choices[0].run].backend;
 }
@@ -36,7 +36,7 @@ TEST(ChooseForTiersTest, EachTierGetsTheMostFaithfulThatHalfOfItsBudgetHasRoomFo
 }
 
 TEST(ChooseForTiersTest, ChoicesStandInTheOrderOfTheTiersWithTheirNames) {
-  const auto choices = ChooseForTiers({{"basic", 50}, {"", 1}, {"premium", 3}}, kRuns, "m-student");
+  const auto choices = ChooseForTiers({{"basic", 50}, {"", 1}, {"premium", 3}}, kRuns);
   ASSERT_EQ(choices.size(), 3u);
   EXPECT_EQ(choices[0].tier.name, "basic");
   EXPECT_EQ(choices[0].run, 0u);
@@ -54,7 +54,9 @@ TEST(ChooseForTiersTest, WhatDidNotPassIsNotChosenThoughItIsQuick) {
   runs.push_back(RunOf("bf16", "native", 1));
   runs.back().passed = false;
   EXPECT_EQ(Chosen(5, runs), "int8 by native");
-  EXPECT_EQ(Chosen(1, kRuns, ""), "") << "there is no student's folder";
+  EXPECT_FALSE(HasRoom(runs, "bf16", 5));
+  EXPECT_TRUE(HasRoom(kRuns, "bf16", 5));
+  EXPECT_FALSE(HasRoom(kRuns, "bf16", 3));
 }
 
 TEST(ChooseForTiersTest, BackendsThatDoNotCountAreNeitherChosenNorInTheWay) {
@@ -74,19 +76,27 @@ TEST(ChooseForTiersTest, OfOneVariantTheQuickerBackendWithRoomIsChosen) {
   EXPECT_EQ(Chosen(9, runs), "fp32 by native");
 }
 
-TEST(ChooseForTiersTest, WhereOnlyTheStudentHasRoomTheConfigurationIsWrittenThatGivesItToTheTier) {
-  const auto choices = ChooseForTiers({{"of \"two\" words", 1}, {"premium", 100}, {"", 1}}, kRuns, "m-student");
-  EXPECT_EQ(choices[1].toml, "");
-  EXPECT_THAT(choices[2].toml, ::testing::StartsWith("[tiers.NAME.models]\nSTYLE = \"m-student\""));
-  auto file = ConfigFile::Parse(choices[0].toml, "punctual.toml");
+TEST(TomlOfTest, LetsATiersUsersAskAModelByName) {
+  EXPECT_EQ(TomlOf({{"premium", 100}, 0, ""}), "");
+  EXPECT_THAT(TomlOf({{"", 1}, 0, "m-int8"}), ::testing::StartsWith("[tiers.NAME.models]\nSTYLE = \"m-int8\""));
+  auto file = ConfigFile::Parse(TomlOf({{"of \"two\" words", 1}, 0, "m-student"}), "punctual.toml");
   ASSERT_TRUE(file.has_value()) << file.error().message;
   std::string model;
   file->root().Table("tiers")->Table("of \"two\" words")->Table("models")->Get("STYLE", model);
   EXPECT_EQ(model, "m-student");
 }
 
+TEST(LinesOfTest, TiersThatHaveTheSameShareIt) {
+  const auto lines = LinesOf({{{"", 1}, 0, "m"}, {{"", 2}, 0, "m"}, {{"", 3}, 1, ""}, {{"a", 4}, 0, "m"}});
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(TextOf(lines[0].tiers), "1 ms and 2 ms");
+  EXPECT_THAT(lines[0].toml, ::testing::StartsWith("[tiers.NAME.models]\n"));
+  EXPECT_EQ(TextOf(lines[1].tiers), "a (4 ms)");
+  EXPECT_EQ(TextOf({{"a", 1}, {"", 2}, {"b", 3}}), "a (1 ms), 2 ms and b (3 ms)");
+}
+
 TEST(ChooseForTiersTest, OfNoTiersThereAreNoChoicesAndOfNoRunsNoneIsChosen) {
-  EXPECT_TRUE(ChooseForTiers({}, kRuns, "").empty());
+  EXPECT_TRUE(ChooseForTiers({}, kRuns).empty());
   EXPECT_EQ(Chosen(1e9, {}), "");
 }
 

@@ -22,31 +22,47 @@ class Folder {
         samples_(request.samples),
         parts_(request.parts),
         answers_(request.answers),
-        manifest_(request.manifest),
+        models_(request.models),
         found_(request.found),
         progress_(request.progress) {}
 
   Result<void> Write(WorkFolder& work) {
-    const ModelFolder& folder = subject_.folder;
-    const std::string version = folder.name + "/" + folder.version + "/";
-    PUNCTUAL_TRY(work.Write(folder.name + "/model.toml", manifest_));
-    PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
-    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.file().onnx));
     PUNCTUAL_ASSIGN(const std::string signals, Signals());
-    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
-    PUNCTUAL_TRY(work.Write(version + "profile.json", ProfileJson(MakeProfile())));
+    const std::string profile = ProfileJson(MakeProfile());
+    for (const MadeModel& model : models_) PUNCTUAL_TRY(WriteModel(model, signals, profile, work));
     if (!found_.student_name.empty()) {
-      PUNCTUAL_TRY(work.Write(found_.student_name + "/model.toml", found_.student.manifest));
-      PUNCTUAL_TRY(work.Write(found_.student_name + "/1/model.onnx", found_.student.onnx));
+      const std::string& student = found_.student_name;
+      PUNCTUAL_TRY(work.Write(student + "/model.toml", found_.student.manifest));
+      PUNCTUAL_TRY(work.Write(student + "/" + subject_.folder.version + "/model.onnx", found_.student.onnx));
     }
-    const std::string& served = found_.serves == "int8" ? found_.int8.file().onnx : folder.onnx;
-    PUNCTUAL_TRY(LoadMade(found_.out, {folder.name, folder.version, manifest_, served, signals}));
     PUNCTUAL_TRY(work.Write("report.json", ReportJson(found_)));
     PUNCTUAL_TRY(work.Write("report.html", ReportHtml(found_)));
     return work.Publish();
   }
 
  private:
+  Result<void> WriteModel(const MadeModel& model, const std::string& signals, const std::string& profile,
+                          WorkFolder& work) const {
+    const ModelFolder& folder = subject_.folder;
+    const std::string version = model.name + "/" + folder.version + "/";
+    PUNCTUAL_TRY(work.Write(model.name + "/model.toml", model.manifest));
+    PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
+    if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.file().onnx));
+    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
+    PUNCTUAL_TRY(work.Write(version + "profile.json", profile));
+    const std::string& served = model.variant == "int8" ? found_.int8.file().onnx : folder.onnx;
+    PUNCTUAL_TRY(LoadMade(found_.out, {model.name, folder.version, model.manifest, served, signals}));
+    return {};
+  }
+
+  // The model's answers to the parts up to `end`.
+  Answers AnswersUpTo(std::size_t end) const {
+    Answers all = answers_[0];
+    for (std::size_t part = 1; part < end; ++part)
+      all.values.insert(all.values.end(), answers_[part].values.begin(), answers_[part].values.end());
+    return all;
+  }
+
   // Of all samples: what the questions and the answers are like, whichever part they were in.
   Profile MakeProfile() const {
     Profile profile;
@@ -66,9 +82,7 @@ class Folder {
     }
     for (std::size_t column = 0; column < names.size(); ++column)
       profile.inputs.push_back(SpreadOf(names[column], std::move(columns[column])));
-    Answers all = answers_[0];
-    for (std::size_t part = 1; part < answers_.size(); ++part)
-      all.values.insert(all.values.end(), answers_[part].values.begin(), answers_[part].values.end());
+    const Answers all = AnswersUpTo(answers_.size());
     profile.answers = all.width > 1
                           ? SpreadOfClasses(all)
                           : SpreadOf(found_.output, std::vector<double>(all.values.begin(), all.values.end()));
@@ -92,9 +106,7 @@ class Folder {
     if (!all_float || samples_.symbols == std::vector<std::string>{""}) return std::string();
     std::vector<std::size_t> indices = parts_.fit;
     indices.insert(indices.end(), parts_.search.begin(), parts_.search.end());
-    Answers first = answers_[0];
-    first.values.insert(first.values.end(), answers_[1].values.begin(), answers_[1].values.end());
-    std::vector<Answers> answers = {std::move(first)};
+    std::vector<Answers> answers = {AnswersUpTo(2)};
     for (std::size_t i = 1; i < subject_.outputs.size(); ++i) {
       PUNCTUAL_ASSIGN(Answers more, RunModel(*subject_.reference, samples_, indices,
                                              {.output = subject_.outputs[i].name, .progress = progress_}));
@@ -107,7 +119,7 @@ class Folder {
   const Samples& samples_;
   const Parts& parts_;
   const std::span<const Answers, 3> answers_;
-  const std::string& manifest_;
+  const std::vector<MadeModel>& models_;
   const Optimization& found_;
   const std::function<void(std::size_t done, std::size_t of)>& progress_;
 };

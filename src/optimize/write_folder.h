@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <functional>
 #include <span>
-#include <string>
+#include <vector>
 
+#include "optimize/decide.h"
 #include "optimize/optimization.h"
 #include "optimize/samples.h"
 #include "optimize/split.h"
@@ -20,15 +21,16 @@ struct FolderRequest {
   const Samples& samples;
   const Parts& parts;
   std::span<const Answers, 3> answers;  // the model's, to parts.fit, .search and .held_out
-  const std::string& manifest;          // of the model's folder in it
+  const std::vector<MadeModel>& models;
   const Optimization& found;
   // Called with how far the pre-computed signals are. May be empty.
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
 
-// A repository of the model, with its int8 file and its student where they passed, its profile and pre-computed signals
-// (its own, or else the means of its answers to what was not held out), and the reports beside it: published, once it
-// was seen that a server takes it. Errors are those of the work folder, of RunModel and a server's. Blocks.
+// A repository of `models`, each with the int8 file where it passed, the profile and pre-computed signals (the model's
+// own, or else the means of its answers to what was not held out), of the student where it passed, in the model's
+// version, and the reports beside them: published, once it was seen that a server takes it. Errors are those of the
+// work folder, of RunModel and a server's. Blocks.
 Result<void> WriteFolder(const FolderRequest& request, WorkFolder& work);
 
 }  // namespace punctual::optimize
