@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <utility>
 #include <vector>
 
-#include "base/config_file.h"
 #include "optimize/calibration_error.h"
 #include "optimize/printed_number.h"
 
