@@ -4,6 +4,8 @@
 #include <charconv>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/config_file.h"
 #include "optimize/toml_text.h"
 
 namespace punctual::optimize {
@@ -39,6 +41,18 @@ std::string Features(const FeatureSpec& spec, const std::string& input) {
   return text;
 }
 
+// What stands in for the model's own answers may stand in for the student's, and nothing else: less its rung of a
+// student, and that of answers to other questions, for which the manifest says what it lets differ.
+std::string Ladder(const Manifest& model) {
+  std::vector<Source> ladder = model.ladder;
+  std::erase(ladder, Source::kStudent);
+  std::erase(ladder, Source::kSemantic);
+  if (ladder == Manifest().ladder) return "";
+  std::string text;
+  for (const Source rung : ladder) text += (text.empty() ? "" : ", ") + TomlString(SourceName(rung));
+  return "ladder = [" + text + "]\n";
+}
+
 std::string Output(const OutputDeclaration& output) {
   std::string text = "\n[[outputs]]\nname = " + TomlString(output.name) + "\n";
   if (!output.meaning.empty()) text += "meaning = " + TomlString(output.meaning) + "\n";
@@ -50,7 +64,10 @@ std::string Output(const OutputDeclaration& output) {
 
 std::string StudentManifest(const Manifest& model, const StudentView& view, const std::string& description) {
   std::string text = "# Written by punctual optimize.\ndescription = " + TomlString(description) +
-                     "\nmax_age_ms = " + std::to_string(model.max_age / std::chrono::milliseconds(1)) + "\n";
+                     "\nmax_age_ms = " + NumberText(Milliseconds(model.max_age)) + "\n";
+  if (model.signal_max_age > Duration::zero())
+    text += "signal_max_age_ms = " + NumberText(Milliseconds(model.signal_max_age)) + "\n";
+  text += Ladder(model);
   if (view.features) text += Features(*view.features, view.input.name);
   for (const OutputDeclaration& output : model.outputs) text += Output(output);
   return text;

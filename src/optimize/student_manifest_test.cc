@@ -38,6 +38,29 @@ TEST(StudentManifestTest, IsReadAsItWasMeant) {
   EXPECT_EQ(read->outputs[1].name, "risk");
 }
 
+// A tier's users may ask it by name: nothing may answer them that may not answer the model's.
+TEST(StudentManifestTest, HasTheModelsLadderAndAges) {
+  StudentView view;
+  view.input.name = "x";
+  Manifest model;
+  model.max_age = std::chrono::microseconds(1500);
+  model.signal_max_age = std::chrono::milliseconds(250);
+  model.ladder = {Source::kL1, Source::kSemantic, Source::kCoalesced, Source::kModel, Source::kStudent};
+  auto read = ParseManifest(StudentManifest(model, view, ""), "model.toml");
+  ASSERT_FALSE(read.has_error()) << read.error().message;
+  EXPECT_EQ(read->max_age, model.max_age);
+  EXPECT_EQ(read->signal_max_age, model.signal_max_age);
+  EXPECT_EQ(read->ladder, (std::vector<Source>{Source::kL1, Source::kCoalesced, Source::kModel}));
+
+  model.max_age = std::chrono::microseconds(1);
+  model.ladder = Manifest().ladder;
+  const std::string text = StudentManifest(model, view, "");
+  EXPECT_EQ(text.find("ladder"), std::string::npos);
+  read = ParseManifest(text, "model.toml");
+  ASSERT_FALSE(read.has_error()) << read.error().message << text;
+  EXPECT_EQ(read->max_age, model.max_age);
+}
+
 TEST(StudentManifestTest, OfTensorsHasNoFeatures) {
   StudentView view;
   view.input.name = "x";

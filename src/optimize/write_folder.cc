@@ -30,11 +30,7 @@ class Folder {
     PUNCTUAL_ASSIGN(const std::string signals, Signals());
     const std::string profile = ProfileJson(MakeProfile());
     for (const MadeModel& model : models_) PUNCTUAL_TRY(WriteModel(model, signals, profile, work));
-    if (!found_.student_name.empty()) {
-      const std::string& student = found_.student_name;
-      PUNCTUAL_TRY(work.Write(student + "/model.toml", found_.student.manifest));
-      PUNCTUAL_TRY(work.Write(student + "/" + subject_.folder.version + "/model.onnx", found_.student.onnx));
-    }
+    if (!found_.student_name.empty()) PUNCTUAL_TRY(WriteStudent(signals, work));
     PUNCTUAL_TRY(work.Write("report.json", ReportJson(found_)));
     PUNCTUAL_TRY(work.Write("report.html", ReportHtml(found_)));
     return work.Publish();
@@ -52,6 +48,18 @@ class Folder {
     PUNCTUAL_TRY(work.Write(version + "profile.json", profile));
     const std::string& served = model.variant == "int8" ? found_.int8.file().onnx : folder.onnx;
     PUNCTUAL_TRY(LoadMade(found_.out, {model.name, folder.version, model.manifest, served, signals}));
+    return {};
+  }
+
+  // With the model's signals: its outputs are the model's.
+  Result<void> WriteStudent(const std::string& signals, WorkFolder& work) const {
+    const std::string& name = found_.student_name;
+    const std::string version = name + "/" + subject_.folder.version + "/";
+    const std::string& manifest = found_.student.manifest;
+    PUNCTUAL_TRY(work.Write(name + "/model.toml", manifest));
+    PUNCTUAL_TRY(work.Write(version + "model.onnx", found_.student.onnx));
+    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
+    PUNCTUAL_TRY(LoadMade(found_.out, {name, subject_.folder.version, manifest, found_.student.onnx, signals}));
     return {};
   }
 

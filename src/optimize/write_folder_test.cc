@@ -80,12 +80,15 @@ TEST_F(WriteFolderTest, AVariantThatATierAsksForHasAFolderOfItsOwn) {
   EXPECT_EQ(ReadWholeFile(found_.out + "/m/model.toml").value(), "# mine\n");
 }
 
-TEST_F(WriteFolderTest, AStudentHasTheVersionOfItsModel) {
+TEST_F(WriteFolderTest, AStudentHasTheVersionAndTheSignalsOfItsModel) {
   subject_.folder.version = "7";
+  subject_.folder.signals = "symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nBTC,1,0,1,0\n";
   found_.student_name = "m-student";
-  found_.student.onnx = "its file";
-  ASSERT_TRUE(Write({{"m", "fp32", ""}}).has_value());
-  EXPECT_EQ(ReadWholeFile(found_.out + "/m-student/7/model.onnx").value(), "its file");
+  found_.student.onnx = test::LinearModel(kWidth, 3);
+  const auto written = Write({{"m", "fp32", ""}});
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(ReadWholeFile(found_.out + "/m-student/7/model.onnx").value(), found_.student.onnx);
+  EXPECT_EQ(ReadWholeFile(found_.out + "/m-student/7/signals.csv").value(), *subject_.folder.signals);
 }
 
 TEST_F(WriteFolderTest, WhatAServerWouldRefuseIsNotPublished) {
