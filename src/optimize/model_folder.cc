@@ -1,7 +1,10 @@
 #include "optimize/model_folder.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +13,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "optimize/toml_text.h"
 
 namespace punctual::optimize {
 
@@ -17,6 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::size_t kLongestBeside = std::string_view("-student").size();  // NameBeside
 constexpr std::uintmax_t kMostBytes = std::uintmax_t{2} << 30;
 
 // As the repository counts them: folders whose name is a number above 0.
@@ -77,6 +82,18 @@ std::pair<std::size_t, std::size_t> FindVariant(std::string_view text) {
   return {std::string_view::npos, 0};
 }
 
+// Folders are called after it, and the report names it.
+Result<void> CheckName(const std::string& path, const std::string& name) {
+  if (name == "report.json" || name == "report.html")
+    return Fail(Code::kInvalidArgument, path + ": is called as a file of the folder to be made; rename it");
+  if (!simdjson::validate_utf8(name))
+    return Fail(Code::kInvalidArgument, path + ": its name is not UTF-8, which a report is written in; rename it");
+  if (name.size() > NAME_MAX - kLongestBeside)
+    return Fail(Code::kInvalidArgument, path + ": its name is too long for a student beside it; rename it, to " +
+                                            std::to_string(NAME_MAX - kLongestBeside) + " bytes at most");
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> ReadWholeFile(const std::string& path) {
@@ -102,8 +119,7 @@ Result<ModelFolder> ReadModelFolder(const std::string& path) {
   // As it was called, also where it is a link: that is its name in a repository.
   const std::string last = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
   model.name = last == "." || last == ".." || last.empty() ? fs::canonical(folder, error).filename().string() : last;
-  if (model.name == "report.json" || model.name == "report.html")
-    return Fail(Code::kInvalidArgument, path + ": is called as a file of the folder to be made; rename it");
+  PUNCTUAL_TRY(CheckName(path, model.name));
   const std::string manifest_path = (folder / "model.toml").string();
   if (const std::string models = ModelsIn(folder); !models.empty() && !fs::exists(manifest_path, error))
     return Fail(Code::kNotFound, path + ": is a repository; name one of its models: " + models);
@@ -134,7 +150,7 @@ std::string WithVariant(std::string_view manifest_text, std::string_view variant
 
 std::string WithStudent(std::string_view manifest_text, std::string_view student) {
   std::string text(manifest_text);
-  return text.insert(AfterByteOrderMark(text), "student = \"" + std::string(student) + "\"\n");
+  return text.insert(AfterByteOrderMark(text), "student = " + TomlString(student) + "\n");
 }
 
 std::string SignalsOf(const Samples& samples, const std::vector<std::size_t>& indices,

@@ -28,7 +28,8 @@ struct ModelFolder {
 };
 
 // Reads model.toml and the highest version's model.onnx and signals.csv. kNotFound: one of the first two is not there;
-// kInvalidArgument: a manifest that is not sound; kFailedPrecondition: one that is served in int8 already.
+// kInvalidArgument: a manifest that is not sound, or a name that the folder to be made cannot have;
+// kFailedPrecondition: one that is served in int8 already.
 Result<ModelFolder> ReadModelFolder(const std::string& path);
 
 // The manifest's text with the value of `variant` changed, or with that key as a new first line; all else as it stands.

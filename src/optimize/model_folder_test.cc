@@ -1,8 +1,14 @@
 #include "optimize/model_folder.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <climits>
+#include <string>
+#include <utility>
+
 #include "model/signals.h"
+#include "support/temporary_repository.h"
 
 namespace punctual::optimize {
 namespace {
@@ -26,6 +32,24 @@ TEST(WithVariantTest, AByteOrderMarkStaysInFront) {
 TEST(WithVariantTest, WordsThatBeginOrSoundAlikeAreNotTheKey) {
   EXPECT_EQ(WithVariant("# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n", "int8"),
             "variant = \"int8\"\n# variant = \"fp32\"\ndescription = \"variant = 'a'\"\n");
+}
+
+// Folders beside it are called after it, and the report names it.
+TEST(ReadModelFolderTest, NamesThatTheNewFolderCannotHaveAreRefused) {
+  test::TemporaryRepository repository;
+  const std::size_t most = NAME_MAX - std::string("-student").size();
+  for (const auto& [name, what] : {std::pair(std::string("report.json"), "as a file of the folder to be made"),
+                                   std::pair(std::string("m\xFF"), "is not UTF-8"),
+                                   std::pair(std::string(most + 1, 'm'), "is too long for a student beside it")}) {
+    repository.AddModel(name, "1", "", "onnx");
+    const auto folder = ReadModelFolder(repository.path() + "/" + name);
+    ASSERT_TRUE(folder.has_error()) << name;
+    EXPECT_EQ(folder.error().code, Code::kInvalidArgument);
+    EXPECT_THAT(folder.error().message, ::testing::HasSubstr(what));
+  }
+  const std::string longest(most, 'm');
+  repository.AddModel(longest, "1", "", "onnx");
+  EXPECT_EQ(ReadModelFolder(repository.path() + "/" + longest).value().name, longest);
 }
 
 Samples Three() {
