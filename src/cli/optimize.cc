@@ -8,8 +8,10 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -72,8 +74,18 @@ Result<std::vector<optimize::Tier>> TiersOfConfig(const std::string& path) {
     return Fail(Code::kInvalidArgument, "--config: " + path +
                                             ": [tiers] declares none; declare one, as [tiers.premium] with "
                                             "budget_ms = 15, or give --budget-ms");
+  auto file = ConfigFile::Read(path);
+  const bool declared = file.has_value() && file->root().Has("tiers");
   std::vector<optimize::Tier> tiers;
-  for (const auto& [name, tier] : options->tiers) tiers.push_back({name, Milliseconds(tier.budget)});
+  for (const auto& [name, tier] : options->tiers) {
+    if (name.empty())
+      return Fail(Code::kInvalidArgument, "--config: " + path + ": [tiers.\"\"] has no name; give it one");
+    optimize::Tier& read = tiers.emplace_back(optimize::Tier{name, Milliseconds(tier.budget)});
+    if (!declared) read.weight = tier.weight;
+    std::set<std::string> asks;
+    for (const auto& [style, model] : tier.models) asks.insert(model);
+    read.asks.assign(asks.begin(), asks.end());
+  }
   return tiers;
 }
 
@@ -142,9 +154,19 @@ std::string ShellWord(const std::string& text) {
 
 std::string HowToServe(const Optimization& found) {
   if (found.to_serve.empty()) return "to serve: nothing; the model's own folder can stay as it is";
-  std::string folders;
-  for (const std::string& folder : found.to_serve) folders += " " + ShellWord(found.out + "/" + folder);
-  return "to serve: cp -r" + folders + " REPOSITORY/";
+  // cp refuses to copy a folder over a link to one.
+  std::error_code error;
+  const bool is_link = std::filesystem::is_symlink(found.model_folder, error);
+  std::string folders, into_link;
+  for (const std::string& folder : found.to_serve) {
+    const std::string made = found.out + "/" + folder;
+    if (is_link && folder == found.model)
+      into_link = "cp -r " + ShellWord(made + "/.") + " REPOSITORY/" + ShellWord(folder) + "/";
+    else
+      folders += " " + ShellWord(made);
+  }
+  if (!folders.empty()) folders = "cp -r" + folders + " REPOSITORY/";
+  return "to serve: " + folders + (folders.empty() || into_link.empty() ? "" : " && ") + into_link;
 }
 
 void Print(const Optimization& found) {

@@ -8,6 +8,7 @@
 
 #include "optimize/calibration_error.h"
 #include "optimize/printed_number.h"
+#include "optimize/toml_text.h"
 
 namespace punctual::optimize {
 
@@ -43,6 +44,7 @@ class Decision {
     found_.to_serve = ToServe(own);
     found_.verdict = Verdict(own);
     NoteStudentElsewhere();
+    NoteWhatTiersAsk();
     return std::move(models_);
   }
 
@@ -89,12 +91,12 @@ class Decision {
     const auto parsed = ParseManifest(named, "model.toml");
     student_is_named_ = folder.manifest.student.empty() && parsed.has_value() && parsed->student == found_.student_name;
     if (student_is_named_) return named;
-    found_.notes.push_back("The manifest " +
-                           (folder.manifest.student.empty()
-                                ? std::string("has a ladder without a student")
-                                : "names the student \"" + folder.manifest.student + "\" already") +
-                           ": it stays as it is; to use the new one, write student = \"" + found_.student_name +
-                           "\" into it, and \"student\" into its ladder if it has one.");
+    found_.notes.push_back(
+        "The manifest " +
+        (folder.manifest.student.empty() ? std::string("has a ladder without a student")
+                                         : "names the student \"" + folder.manifest.student + "\" already") +
+        ": it stays as it is; to use the new one, write student = " + TomlString(found_.student_name) +
+        " into it, and \"student\" into its ladder if it has one.");
     return manifest;
   }
 
@@ -141,11 +143,27 @@ class Decision {
                            "the model until you copy it there.");
   }
 
+  // Lines of an earlier run, or somebody's own: a server follows them, whatever is found here.
+  void NoteWhatTiersAsk() {
+    for (const TierChoice& choice : found_.choices)
+      for (const std::string& asked : choice.tier.asks)
+        if (IsBeside(asked) && asked != choice.model)
+          found_.notes.push_back("The configuration lets users of the tier " + choice.tier.name + " ask " + asked +
+                                 ", which by these figures they need not: they do until that line is taken out.");
+  }
+
+  bool IsBeside(const std::string& name) const {
+    for (const char* variant : {"fp32", "bf16", "int8", "student"})
+      if (name == NameBeside(found_.model, variant)) return true;
+    return false;
+  }
+
   std::string Verdict(const std::string& own) const {
     std::string text = WhatToServe(own) + " " +
                        (found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
                                                     : "There is no int8 file: " + found_.int8.failure + ".");
-    if (std::isfinite(QuickestUs("bf16"))) text += " " + VariantVerdict("bf16", own, found_.bf16_standing);
+    if (own != "bf16" && std::isfinite(QuickestUs("bf16")))
+      text += " " + VariantVerdict("bf16", own, found_.bf16_standing);
     return text + " " + StudentVerdict() + TiersVerdict(own);
   }
 

@@ -225,6 +225,37 @@ TEST(DecideTest, AManifestThatCannotBeChangedStaysWithANote) {
   EXPECT_THAT(found.notes, ElementsAre(HasSubstr("No folder with variant = \"int8\" is made for tiers: the manifest")));
 }
 
+// Whoever followed the lines of an earlier run is told when they are for nothing.
+TEST(DecideTest, WhatTiersAskForNothingIsSaid) {
+  Optimization found = Found({RunOf("int8", 90), RunOf("student", 60)}, 0.15);
+  found.tiers = {{"first", 0.15, std::nullopt, {"m-student", "other"}},
+                 {"second", 0.19, std::nullopt, {"m-student"}},
+                 {"third", 15, std::nullopt, {"m-fp32"}}};
+  Decide(SubjectOf(""), found);
+  EXPECT_EQ(found.choices[0].model, "m-student");
+  EXPECT_EQ(found.choices[1].model, "m-int8");
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("users of the tier second ask m-student, which by these"),
+                                       HasSubstr("users of the tier third ask m-fp32, which by these")));
+}
+
+TEST(DecideTest, AVariantOfItsOwnIsNotHeldAgainstItself) {
+  Subject subject = SubjectOf("variant = \"bf16\"\n");
+  subject.folder.manifest.variant = "bf16";
+  Optimization found = Found({});
+  found.runs = {RunOf("bf16", 100)};
+  Decide(subject, found);
+  EXPECT_THAT(found.verdict, StartsWith("Serve the model as it is, in bf16. There is no int8 file"));
+  EXPECT_THAT(found.verdict, Not(HasSubstr("passed the gate")));
+}
+
+TEST(DecideTest, AStudentsNameOfAnyCharactersIsWrittenIntoTheManifest) {
+  Optimization found = Found({RunOf("student", 5)});
+  found.model = "it\"s\\\n";
+  const std::vector<MadeModel> models = Decide(SubjectOf(""), found);
+  EXPECT_EQ(models.at(0).manifest, "student = \"it\\\"s\\\\\\u000A-student\"\n");
+  EXPECT_THAT(found.notes, IsEmpty());
+}
+
 TEST(DecideTest, AFolderForATierIsNotMadeInThePlaceOfTheModelsStudent) {
   Optimization found = Found({RunOf("int8", 90)}, 0.19);
   found.tiers = {{"first", 0.185}, {"second", 0.19}};

@@ -58,6 +58,14 @@ Result<void> CheckOut(const std::string& out, const std::string& model) {
   return {};
 }
 
+// A folder beside models with a folder in it that is called as a version is would be one of them.
+Result<void> CheckOutIsNoModel(const std::string& out, const ModelFolder& model) {
+  if (model.name.find_first_not_of("0123456789") != std::string::npos) return {};
+  if (fs::path(out).parent_path() != fs::path(OutOf({.model = model.path})).parent_path()) return {};
+  return Fail(Code::kInvalidArgument, "--out: " + out + ": a server would take it for a model and " + model.name +
+                                          ", in it, for its version; give an --out outside of the model's repository");
+}
+
 std::string BytesOf(const Answers& answers) {
   const std::uint64_t width = answers.width;
   std::string bytes(sizeof width + answers.values.size() * sizeof(float), '\0');
@@ -113,6 +121,7 @@ class Pipeline {
     PUNCTUAL_TRY(CheckOut(found_.out, options_.model));
     Say("model", 0, 0);
     PUNCTUAL_ASSIGN(subject_, OpenSubject(options_.model));
+    PUNCTUAL_TRY(CheckOutIsNoModel(found_.out, subject_->folder));
     PUNCTUAL_TRY(CheckFile());
     PUNCTUAL_ASSIGN(samples_, ReadData(*subject_, options_.data, Sayer("books")));
     // Where tensors are of a model that also takes books, their neighbours share as much.
@@ -191,6 +200,8 @@ class Pipeline {
                         NumberText(options_.student_budget_us) + "|" + NumberText(options_.max_student_accuracy_drop);
     for (const Tier& tier : found_.tiers)
       facts += "|" + HexText(DigestOf(tier.name)) + " " + NumberText(tier.budget_ms);
+    for (const Tier& tier : found_.tiers)
+      for (const std::string& model : tier.asks) facts += "|" + HexText(DigestOf(model));
     found_.run = DigestOf(facts);
   }
 

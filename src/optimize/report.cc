@@ -94,7 +94,7 @@ json::object ObjectOf(const VariantRun& run, const Optimization& found) {
 
 json::value TextOrNull(const std::string& text) { return text.empty() ? json::value() : json::value(text); }
 
-json::object ObjectOf(const TierChoice& choice, const Optimization& found) {
+json::object ObjectOf(const TierChoice& choice, const std::string& toml, const Optimization& found) {
   const VariantRun* run = choice.run ? &found.runs[*choice.run] : nullptr;
   return {{"name", TextOrNull(choice.tier.name)},
           {"budget_ms", choice.tier.budget_ms},
@@ -102,7 +102,7 @@ json::object ObjectOf(const TierChoice& choice, const Optimization& found) {
           {"backend", run == nullptr ? json::value() : json::value(run->backend)},
           {"p99_us", run == nullptr ? json::value() : json::value(run->latency.busy.p99_us)},
           {"model", TextOrNull(choice.model)},
-          {"toml", TextOrNull(TomlOf(choice))}};
+          {"toml", TextOrNull(toml)}};
 }
 
 json::object ObjectOf(const Int8Search& search) {
@@ -171,7 +171,8 @@ std::string ReportJson(const Optimization& found) {
   json::array runs;
   for (const VariantRun& run : found.runs) runs.push_back(ObjectOf(run, found));
   json::array tiers;
-  for (const TierChoice& choice : found.choices) tiers.push_back(ObjectOf(choice, found));
+  const std::vector<std::string> texts = TomlOf(found.choices);
+  for (std::size_t i = 0; i < texts.size(); ++i) tiers.push_back(ObjectOf(found.choices[i], texts[i], found));
   const json::object report{
       {"verdict", found.verdict},
       {"serves", found.serves},

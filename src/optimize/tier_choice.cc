@@ -1,5 +1,7 @@
 #include "optimize/tier_choice.h"
 
+#include <algorithm>
+
 #include "base/config_file.h"
 #include "optimize/toml_text.h"
 
@@ -7,15 +9,25 @@ namespace punctual::optimize {
 
 namespace {
 
-// Of a variant's runs that have room, the quicker one.
-std::optional<std::size_t> QuickestWithRoom(const std::vector<VariantRun>& runs, const std::string& variant,
-                                            double budget_ms) {
+// Of a variant's runs the one by the backend that a server takes, the quicker one, if that has room: what another
+// backend would have had room for is nothing that anybody would get.
+std::optional<std::size_t> ServedWithRoom(const std::vector<VariantRun>& runs, const std::string& variant,
+                                          double budget_ms) {
   std::optional<std::size_t> quickest;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].variant != variant || !runs[i].counts() || !HasRoom(runs[i], budget_ms)) continue;
+    if (runs[i].variant != variant || !runs[i].counts()) continue;
     if (!quickest || runs[i].latency.warm.p50_us < runs[*quickest].latency.warm.p50_us) quickest = i;
   }
-  return quickest;
+  return quickest && HasRoom(runs[*quickest], budget_ms) ? quickest : std::nullopt;
+}
+
+// "[tiers.premium": how the tables of a tier begin.
+std::string TableOf(const Tier& tier) { return "[tiers." + (tier.name.empty() ? "NAME" : TomlKey(tier.name)); }
+
+std::string DeclarationOf(const Tier& tier) {
+  if (!tier.weight) return "";
+  return TableOf(tier) + "]\nbudget_ms = " + NumberText(tier.budget_ms) + "\nweight = " + NumberText(*tier.weight) +
+         "\n";
 }
 
 }  // namespace
@@ -32,19 +44,28 @@ std::string TextOf(const std::vector<Tier>& tiers) {
   return text;
 }
 
-std::string TomlOf(const TierChoice& choice) {
-  if (choice.model.empty()) return "";
-  return "[tiers." + (choice.tier.name.empty() ? "NAME" : TomlKey(choice.tier.name)) +
-         ".models]\nSTYLE = " + TomlString(choice.model) + "  # for each style that picks the model\n";
+std::vector<std::string> TomlOf(const std::vector<TierChoice>& choices) {
+  const bool any =
+      std::any_of(choices.begin(), choices.end(), [](const TierChoice& choice) { return !choice.model.empty(); });
+  std::vector<std::string> texts(choices.size());
+  for (std::size_t i = 0; i < choices.size() && any; ++i) {
+    const TierChoice& choice = choices[i];
+    texts[i] = DeclarationOf(choice.tier);
+    if (choice.model.empty()) continue;
+    texts[i] += TableOf(choice.tier) + ".models]" +
+                (choice.tier.name.empty() ? "  # NAME: of a tier that it declares" : "") +
+                "\nSTYLE = " + TomlString(choice.model) + "  # for each style that picks the model\n";
+  }
+  return texts;
 }
 
 std::vector<ConfigurationLines> LinesOf(const std::vector<TierChoice>& choices) {
+  const std::vector<std::string> texts = TomlOf(choices);
   std::vector<ConfigurationLines> lines;
-  for (const TierChoice& choice : choices) {
-    const std::string toml = TomlOf(choice);
-    if (toml.empty()) continue;
-    if (lines.empty() || lines.back().toml != toml) lines.push_back({{}, toml});
-    lines.back().tiers.push_back(choice.tier);
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (texts[i].empty()) continue;
+    if (lines.empty() || lines.back().toml != texts[i]) lines.push_back({{}, texts[i]});
+    lines.back().tiers.push_back(choices[i].tier);
   }
   return lines;
 }
@@ -64,7 +85,7 @@ bool HasPassed(const std::vector<VariantRun>& runs, const std::string& variant) 
 }
 
 bool HasRoom(const std::vector<VariantRun>& runs, const std::string& variant, double budget_ms) {
-  return HasPassed(runs, variant) && QuickestWithRoom(runs, variant, budget_ms).has_value();
+  return HasPassed(runs, variant) && ServedWithRoom(runs, variant, budget_ms).has_value();
 }
 
 std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs) {
@@ -76,7 +97,7 @@ std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std
   for (const Tier& tier : tiers) {
     TierChoice& choice = choices.emplace_back(TierChoice{tier, std::nullopt, ""});
     for (std::size_t i = 0; i < variants.size() && !choice.run; ++i)
-      choice.run = QuickestWithRoom(runs, variants[i], tier.budget_ms);
+      choice.run = ServedWithRoom(runs, variants[i], tier.budget_ms);
   }
   return choices;
 }

@@ -14,6 +14,9 @@ namespace punctual::optimize {
 struct Tier {
   std::string name;  // as a server's configuration has it; empty: nobody's yet
   double budget_ms = 0;
+  // Set: a server has the tier because its configuration declares none. Once that declares one, those are all.
+  std::optional<double> weight = std::nullopt;
+  std::vector<std::string> asks = {};  // the models that the configuration lets its users ask, beside the styles' own
 };
 
 struct TierChoice {
@@ -27,8 +30,9 @@ struct TierChoice {
 // "premium (15 ms), 25 ms and basic (50 ms)".
 std::string TextOf(const std::vector<Tier>& tiers);
 
-// What a server's configuration has to say for it; empty: nothing.
-std::string TomlOf(const TierChoice& choice);
+// What a server's configuration has to say for each of them; empty: nothing. Where one has to be said something, those
+// that are not declared have to be.
+std::vector<std::string> TomlOf(const std::vector<TierChoice>& choices);
 
 struct ConfigurationLines {
   std::vector<Tier> tiers;  // neighbours that have the same: such as have no name
@@ -46,11 +50,11 @@ inline constexpr double kMostOfBudget = 0.5;
 bool HasRoom(const VariantRun& run, double budget_ms);
 
 // Of the runs of a variant that passed by every backend that counts: the model's own (that of the first run) before
-// bf16, that before int8, that before the student; of one variant the quicker backend. In the order of `tiers`, without
-// the names of models. Pure.
+// bf16, that before int8, that before the student; of one variant by the quicker backend, which a server takes, or not
+// at all. In the order of `tiers`, without the names of models. Pure.
 std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs);
 
-// Whether a variant that passed has room, by a backend that counts.
+// Whether a variant passed and has room, by the backend that a server takes.
 bool HasRoom(const std::vector<VariantRun>& runs, const std::string& variant, double budget_ms);
 
 // Every backend that counts, one at least, passed.

@@ -68,29 +68,42 @@ TEST(ChooseForTiersTest, BackendsThatDoNotCountAreNeitherChosenNorInTheWay) {
   EXPECT_EQ(Chosen(3, runs), "int8 by native");
 }
 
-TEST(ChooseForTiersTest, OfOneVariantTheQuickerBackendWithRoomIsChosen) {
+TEST(ChooseForTiersTest, OfOneVariantOnlyTheBackendThatAServerTakesCounts) {
   auto runs = kRuns;
   runs.push_back(RunOf("fp32", "openvino", 5000));
   runs.back().latency.warm.p50_us = 0.5;
   EXPECT_EQ(Chosen(10, runs), "fp32 by openvino");
-  EXPECT_EQ(Chosen(9, runs), "fp32 by native");
+  EXPECT_EQ(Chosen(9, runs), "bf16 by openvino") << "native has room, but nobody would be answered by it";
+  EXPECT_FALSE(HasRoom(runs, "fp32", 9));
 }
 
 TEST(TomlOfTest, LetsATiersUsersAskAModelByName) {
-  EXPECT_EQ(TomlOf({{"premium", 100}, 0, ""}), "");
-  EXPECT_THAT(TomlOf({{"", 1}, 0, "m-int8"}), ::testing::StartsWith("[tiers.NAME.models]\nSTYLE = \"m-int8\""));
-  auto file = ConfigFile::Parse(TomlOf({{"of \"two\" words", 1}, 0, "m-student"}), "punctual.toml");
+  EXPECT_THAT(TomlOf({{{"premium", 100}, 0, ""}}), ::testing::ElementsAre(""));
+  EXPECT_THAT(TomlOf({{{"", 1}, 0, "m-int8"}}).at(0),
+              ::testing::StartsWith("[tiers.NAME.models]  # NAME: of a tier that it declares\nSTYLE = \"m-int8\""));
+  auto file = ConfigFile::Parse(TomlOf({{{"of \"two\" words", 1}, 0, "m-student"}}).at(0), "punctual.toml");
   ASSERT_TRUE(file.has_value()) << file.error().message;
   std::string model;
   file->root().Table("tiers")->Table("of \"two\" words")->Table("models")->Get("STYLE", model);
   EXPECT_EQ(model, "m-student");
 }
 
+// One that is declared leaves none of those that a server has without.
+TEST(TomlOfTest, WhereNoTierIsDeclaredAllAre) {
+  const Tier premium{"premium", 15, 6}, basic{"basic", 50, 0.5};
+  EXPECT_THAT(TomlOf({{premium, 0, ""}, {basic, 0, ""}}), ::testing::ElementsAre("", ""));
+  EXPECT_THAT(TomlOf({{premium, 0, "m-int8"}, {basic, 0, ""}}),
+              ::testing::ElementsAre("[tiers.premium]\nbudget_ms = 15\nweight = 6\n"
+                                     "[tiers.premium.models]\n"
+                                     "STYLE = \"m-int8\"  # for each style that picks the model\n",
+                                     "[tiers.basic]\nbudget_ms = 50\nweight = 0.5\n"));
+}
+
 TEST(LinesOfTest, TiersThatHaveTheSameShareIt) {
   const auto lines = LinesOf({{{"", 1}, 0, "m"}, {{"", 2}, 0, "m"}, {{"", 3}, 1, ""}, {{"a", 4}, 0, "m"}});
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(TextOf(lines[0].tiers), "1 ms and 2 ms");
-  EXPECT_THAT(lines[0].toml, ::testing::StartsWith("[tiers.NAME.models]\n"));
+  EXPECT_THAT(lines[0].toml, ::testing::StartsWith("[tiers.NAME.models]"));
   EXPECT_EQ(TextOf(lines[1].tiers), "a (4 ms)");
   EXPECT_EQ(TextOf({{"a", 1}, {"", 2}, {"b", 3}}), "a (1 ms), 2 ms and b (3 ms)");
 }

@@ -97,6 +97,18 @@ def quantized(width: int, classes: int, scale: float, seed: int = 1) -> bytes:
     return graph.model(("book", width), ("probabilities", classes))
 
 
+def slow(width: int, classes: int, repeats: int) -> bytes:
+    """Takes long and has one small layer with weights: `book` ten thousand times over, through Tanh again and again."""
+    graph = Graph()
+    state = "book"
+    for power in range(1, 5):
+        state = graph.node("Concat", [state] * 10, f"times_10_{power}", axis=-1)
+    for repeat in range(repeats):
+        state = graph.node("Tanh", [state], f"state_{repeat}")
+    _classify(graph, state, 10_000 * width, classes, np.random.default_rng(1))
+    return graph.model(("book", width), ("probabilities", classes))
+
+
 def one_number(width: int, factor: float = 1.0, seed: int = 1) -> bytes:
     """One number about `book` [N, width]: `factor` times the sum of its numbers, each with a weight of its own."""
     graph = Graph()

@@ -84,6 +84,11 @@ def not_onnx(folder: Path) -> tuple:
     return folder / "broken", "--data", tensors(folder)
 
 
+def called_as_a_version(folder: Path) -> tuple:
+    write_model(folder, "7", onnx_writer.linear(WIDTH, 3))
+    return folder / "7", "--data", tensors(folder)
+
+
 BAD = {
     "no such model": (lambda f: (f / "none", "--data", tensors(f)), 1, "none: no such folder"),
     "no such data": (lambda f: (f / "m", "--data", f / "none.npy"), 1, "none.npy: no such file"),
@@ -139,6 +144,11 @@ BAD = {
     "a configuration with a tier of no time": (
         *(lambda f: (f / "m", "--data", tensors(f), "--config", configuration(f, "[tiers.x]\n")), 2, "tiers.x.budget_ms"),
     ),
+    "a configuration with a tier of no name": (
+        lambda f: (f / "m", "--data", tensors(f), "--config", configuration(f, '[tiers.""]\nbudget_ms = 15\n')),
+        *(2, '[tiers.""] has no name'),
+    ),
+    "a model called as a version is": (called_as_a_version, 2, "7-optimized: a server would take it for a model"),
     "budgets and a configuration": (
         lambda f: (f / "m", "--data", tensors(f), "--budget-ms", "15", "--config", configuration(f, "")),
         *(2, "--budget-ms, --config: both say"),
