@@ -154,19 +154,18 @@ std::string ShellWord(const std::string& text) {
 
 std::string HowToServe(const Optimization& found) {
   if (found.to_serve.empty()) return "to serve: nothing; the model's own folder can stay as it is";
-  // cp refuses to copy a folder over a link to one.
-  std::error_code error;
-  const bool is_link = std::filesystem::is_symlink(found.model_folder, error);
-  std::string folders, into_link;
+  const auto repository = std::filesystem::path(found.model_folder).parent_path();
+  std::string folders, into_links;
   for (const std::string& folder : found.to_serve) {
     const std::string made = found.out + "/" + folder;
-    if (is_link && folder == found.model)
-      into_link = "cp -r " + ShellWord(made + "/.") + " REPOSITORY/" + ShellWord(folder) + "/";
+    // cp refuses to copy a folder over a link to one.
+    if (std::error_code error; std::filesystem::is_symlink(repository / folder, error))
+      into_links += " && cp -r " + ShellWord(made + "/.") + " REPOSITORY/" + ShellWord(folder) + "/";
     else
       folders += " " + ShellWord(made);
   }
-  if (!folders.empty()) folders = "cp -r" + folders + " REPOSITORY/";
-  return "to serve: " + folders + (folders.empty() || into_link.empty() ? "" : " && ") + into_link;
+  if (folders.empty()) return "to serve: " + into_links.substr(4);
+  return "to serve: cp -r" + folders + " REPOSITORY/" + into_links;
 }
 
 void Print(const Optimization& found) {

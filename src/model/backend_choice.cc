@@ -22,9 +22,6 @@ namespace {
 
 // The two that "auto" chooses from.
 constexpr std::array<const char*, 2> kCandidates = {"native", "openvino"};
-// Of the time that the first takes, what the second must stay below to be taken: where both are as quick, servers with
-// the same CPU should choose the same.
-constexpr double kMuchQuicker = 0.95;
 // Each runs for a while, in turns, so that a slow moment of the machine meets all; the best turn counts.
 constexpr int kTurns = 9;
 constexpr int kLeastTurns = 2;

@@ -9,6 +9,10 @@
 
 namespace punctual {
 
+// Of the time that the first backend takes (native), what the second (openvino) must stay below to be taken: where both
+// are as quick, servers with the same CPU should choose the same.
+inline constexpr double kMuchQuicker = 0.95;
+
 struct BackendChoice {
   std::string backend;                      // its name
   std::unique_ptr<CompiledModel> compiled;  // by it

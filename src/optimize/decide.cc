@@ -35,8 +35,7 @@ class Decision {
         found_.student.time.typical_us <= kQuickerStudent * found_.student.of_model.typical_us;
     found_.serves = own;
     if (MayServe("int8", found_.int8_standing)) found_.serves = "int8";
-    if (MayServe("bf16", found_.bf16_standing) && QuickestUs("bf16") < QuickestUs(found_.serves))
-      found_.serves = "bf16";
+    if (MayServe("bf16", found_.bf16_standing) && MedianUs("bf16") < MedianUs(found_.serves)) found_.serves = "bf16";
     if (found_.student_standing.passed) found_.student_name = NameBeside(found_.model, "student");
     models_.push_back({found_.model, found_.serves, MakeManifest()});
     found_.choices = ChooseForTiers(found_.tiers, found_.runs);
@@ -49,19 +48,16 @@ class Decision {
   }
 
  private:
-  // The least median of a variant's backends, warm, as a server chooses them. Infinite: none can run it.
-  double QuickestUs(const std::string& variant) const {
-    double quickest = std::numeric_limits<double>::infinity();
-    for (const VariantRun& run : found_.runs)
-      if (run.variant == variant && run.counts()) quickest = std::min(quickest, run.latency.warm.p50_us);
-    return quickest;
+  // The median, warm, of a variant by the backend that a server takes. Infinite: none can run it.
+  double MedianUs(const std::string& variant) const {
+    const auto served = ServedRun(found_.runs, variant);
+    return served ? found_.runs[*served].latency.warm.p50_us : std::numeric_limits<double>::infinity();
   }
 
   double Enough() const { return found_.machine.load > kBusy ? kQuickerBusy : kQuicker; }
 
   Standing StandingOf(const std::string& variant) const {
-    return {HasPassed(found_.runs, variant),
-            QuickestUs(variant) < Enough() * QuickestUs(subject_.folder.manifest.variant)};
+    return {HasPassed(found_.runs, variant), MedianUs(variant) < Enough() * MedianUs(subject_.folder.manifest.variant)};
   }
 
   // Passed, quicker, and the manifest may say so.
@@ -143,11 +139,13 @@ class Decision {
                            "the model until you copy it there.");
   }
 
-  // Lines of an earlier run, or somebody's own: a server follows them, whatever is found here.
+  // Lines of an earlier run, or somebody's own: a server follows them, whatever is found here. Of a tier that nothing
+  // here is for, nothing can be said.
   void NoteWhatTiersAsk() {
     for (const TierChoice& choice : found_.choices)
       for (const std::string& asked : choice.tier.asks)
-        if (IsBeside(asked) && asked != choice.model)
+        if (IsBeside(asked) && asked != choice.model &&
+            (!choice.model.empty() || HasRoom(found_.runs, found_.serves, choice.tier.budget_ms)))
           found_.notes.push_back("The configuration lets users of the tier " + choice.tier.name + " ask " + asked +
                                  ", which by these figures they need not: they do until that line is taken out.");
   }
@@ -162,7 +160,7 @@ class Decision {
     std::string text = WhatToServe(own) + " " +
                        (found_.int8.failure.empty() ? VariantVerdict("int8", own, found_.int8_standing)
                                                     : "There is no int8 file: " + found_.int8.failure + ".");
-    if (own != "bf16" && std::isfinite(QuickestUs("bf16")))
+    if (own != "bf16" && std::isfinite(MedianUs("bf16")))
       text += " " + VariantVerdict("bf16", own, found_.bf16_standing);
     return text + " " + StudentVerdict() + TiersVerdict(own);
   }
@@ -208,8 +206,8 @@ class Decision {
 
   std::string VariantVerdict(const std::string& variant, const std::string& own, const Standing& standing) const {
     if (!standing.passed) return variant + " did not pass the gate (" + WhyNot(variant) + ").";
-    const std::string took = MicrosecondsText(QuickestUs(variant)) + " µs where the model takes " +
-                             MicrosecondsText(QuickestUs(own)) + " (medians, warm)";
+    const std::string took = MicrosecondsText(MedianUs(variant)) + " µs where the model takes " +
+                             MicrosecondsText(MedianUs(own)) + " (medians, warm)";
     if (standing.quicker) return variant + " passed the gate and takes " + took + ".";
     return variant + " passed the gate but takes " + took + "; to be served it has to take " +
            Printed(100 * (1 - Enough()), "%.0f") + " % less" +

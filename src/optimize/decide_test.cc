@@ -230,10 +230,12 @@ TEST(DecideTest, WhatTiersAskForNothingIsSaid) {
   Optimization found = Found({RunOf("int8", 90), RunOf("student", 60)}, 0.15);
   found.tiers = {{"first", 0.15, std::nullopt, {"m-student", "other"}},
                  {"second", 0.19, std::nullopt, {"m-student"}},
-                 {"third", 15, std::nullopt, {"m-fp32"}}};
+                 {"third", 15, std::nullopt, {"m-fp32"}},
+                 {"in vain", 0.01, std::nullopt, {"m-student"}}};
   Decide(SubjectOf(""), found);
   EXPECT_EQ(found.choices[0].model, "m-student");
   EXPECT_EQ(found.choices[1].model, "m-int8");
+  EXPECT_EQ(found.choices[3].model, "") << "nothing has room: nobody can say what is better";
   EXPECT_THAT(found.notes, ElementsAre(HasSubstr("users of the tier second ask m-student, which by these"),
                                        HasSubstr("users of the tier third ask m-fp32, which by these")));
 }

@@ -21,20 +21,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kLongestBeside = std::string_view("-student").size();  // NameBeside
+constexpr std::size_t kLongestBeside = std::string_view(".-optimized.optimizing").size();  // of what is made beside it
 constexpr std::uintmax_t kMostBytes = std::uintmax_t{2} << 30;
 
-// As the repository counts them: folders whose name is a number above 0.
 std::optional<std::string> HighestVersion(const fs::path& folder) {
   std::optional<std::pair<std::uint64_t, std::string>> highest;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    std::uint64_t number = 0;
-    const auto [last, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (failed != std::errc() || last != name.data() + name.size() || number == 0) continue;
-    if (std::error_code ignored; !it->is_directory(ignored)) continue;
-    if (!highest || std::pair(number, name) > *highest) highest = {number, name};
+    const auto number = VersionOf(name);
+    if (std::error_code ignored; !number || !it->is_directory(ignored)) continue;
+    if (!highest || std::pair(*number, name) > *highest) highest = {*number, name};
   }
   if (!highest) return std::nullopt;
   return highest->second;
@@ -82,19 +79,26 @@ std::pair<std::size_t, std::size_t> FindVariant(std::string_view text) {
   return {std::string_view::npos, 0};
 }
 
-// Folders are called after it, and the report names it.
+// Folders are called after it, and the report has it in UTF-8.
 Result<void> CheckName(const std::string& path, const std::string& name) {
   if (name == "report.json" || name == "report.html")
     return Fail(Code::kInvalidArgument, path + ": is called as a file of the folder to be made; rename it");
   if (!simdjson::validate_utf8(name))
     return Fail(Code::kInvalidArgument, path + ": its name is not UTF-8, which a report is written in; rename it");
   if (name.size() > NAME_MAX - kLongestBeside)
-    return Fail(Code::kInvalidArgument, path + ": its name is too long for a student beside it; rename it, to " +
+    return Fail(Code::kInvalidArgument, path + ": its name is too long for what is made beside it; rename it, to " +
                                             std::to_string(NAME_MAX - kLongestBeside) + " bytes at most");
   return {};
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> VersionOf(std::string_view name) {
+  std::uint64_t number = 0;
+  const auto [last, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (failed != std::errc() || last != name.data() + name.size() || number == 0) return std::nullopt;
+  return number;
+}
 
 Result<std::string> ReadWholeFile(const std::string& path) {
   std::error_code error;

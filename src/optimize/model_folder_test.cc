@@ -37,10 +37,10 @@ TEST(WithVariantTest, WordsThatBeginOrSoundAlikeAreNotTheKey) {
 // Folders beside it are called after it, and the report names it.
 TEST(ReadModelFolderTest, NamesThatTheNewFolderCannotHaveAreRefused) {
   test::TemporaryRepository repository;
-  const std::size_t most = NAME_MAX - std::string("-student").size();
+  const std::size_t most = NAME_MAX - std::string(".-optimized.optimizing").size();
   for (const auto& [name, what] : {std::pair(std::string("report.json"), "as a file of the folder to be made"),
                                    std::pair(std::string("m\xFF"), "is not UTF-8"),
-                                   std::pair(std::string(most + 1, 'm'), "is too long for a student beside it")}) {
+                                   std::pair(std::string(most + 1, 'm'), "is too long for what is made beside it")}) {
     repository.AddModel(name, "1", "", "onnx");
     const auto folder = ReadModelFolder(repository.path() + "/" + name);
     ASSERT_TRUE(folder.has_error()) << name;

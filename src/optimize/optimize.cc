@@ -60,7 +60,7 @@ Result<void> CheckOut(const std::string& out, const std::string& model) {
 
 // A folder beside models with a folder in it that is called as a version is would be one of them.
 Result<void> CheckOutIsNoModel(const std::string& out, const ModelFolder& model) {
-  if (model.name.find_first_not_of("0123456789") != std::string::npos) return {};
+  if (!VersionOf(model.name)) return {};
   if (fs::path(out).parent_path() != fs::path(OutOf({.model = model.path})).parent_path()) return {};
   return Fail(Code::kInvalidArgument, "--out: " + out + ": a server would take it for a model and " + model.name +
                                           ", in it, for its version; give an --out outside of the model's repository");
@@ -198,10 +198,11 @@ class Pipeline {
                         HexText(DigestOf(folder.signals.value_or(""))) + "|" + HexText(found_.data) + "|" +
                         std::to_string(options_.seed) + "|" + NumberText(options_.max_accuracy_drop) + "|" +
                         NumberText(options_.student_budget_us) + "|" + NumberText(options_.max_student_accuracy_drop);
-    for (const Tier& tier : found_.tiers)
+    for (const Tier& tier : found_.tiers) {
       facts += "|" + HexText(DigestOf(tier.name)) + " " + NumberText(tier.budget_ms);
-    for (const Tier& tier : found_.tiers)
-      for (const std::string& model : tier.asks) facts += "|" + HexText(DigestOf(model));
+      if (tier.weight) facts += " by default " + NumberText(*tier.weight);
+      for (const std::string& model : tier.asks) facts += " asks " + HexText(DigestOf(model));
+    }
     found_.run = DigestOf(facts);
   }
 

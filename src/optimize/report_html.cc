@@ -89,14 +89,9 @@ std::string Passed(const VariantRun& run) {
   return run.passed ? "<span class=\"good\">passed</span>" : "<span class=\"bad\">failed</span>";
 }
 
-// The backend that "auto" would take of the variant that is served: the quickest that computes it rightly.
 bool IsServed(const Optimization& found, const VariantRun& run) {
-  const auto counts = [&](const VariantRun& other) {
-    return other.variant == found.serves && other.refusal.empty() && !other.unlike;
-  };
-  return counts(run) && std::none_of(found.runs.begin(), found.runs.end(), [&](const VariantRun& other) {
-           return counts(other) && other.latency.warm.p50_us < run.latency.warm.p50_us;
-         });
+  const auto served = ServedRun(found.runs, found.serves);
+  return served && &found.runs[*served] == &run;
 }
 
 std::string Quantiles(const Latency& latency) {

@@ -68,6 +68,8 @@ std::string StudentManifest(const Manifest& model, const StudentView& view, cons
   if (model.signal_max_age > Duration::zero())
     text += "signal_max_age_ms = " + NumberText(Milliseconds(model.signal_max_age)) + "\n";
   text += Ladder(model);
+  if (model.cache_ttl != Manifest().cache_ttl)
+    text += "\n[cache]\nttl_ms = " + NumberText(Milliseconds(model.cache_ttl)) + "\n";
   if (view.features) text += Features(*view.features, view.input.name);
   for (const OutputDeclaration& output : model.outputs) text += Output(output);
   return text;

@@ -45,11 +45,13 @@ TEST(StudentManifestTest, HasTheModelsLadderAndAges) {
   Manifest model;
   model.max_age = std::chrono::microseconds(1500);
   model.signal_max_age = std::chrono::milliseconds(250);
+  model.cache_ttl = Duration::zero();
   model.ladder = {Source::kL1, Source::kSemantic, Source::kCoalesced, Source::kModel, Source::kStudent};
   auto read = ParseManifest(StudentManifest(model, view, ""), "model.toml");
   ASSERT_FALSE(read.has_error()) << read.error().message;
   EXPECT_EQ(read->max_age, model.max_age);
   EXPECT_EQ(read->signal_max_age, model.signal_max_age);
+  EXPECT_EQ(read->cache_ttl, Duration::zero());
   EXPECT_EQ(read->ladder, (std::vector<Source>{Source::kL1, Source::kCoalesced, Source::kModel}));
 
   model.max_age = std::chrono::microseconds(1);

@@ -3,22 +3,18 @@
 #include <algorithm>
 
 #include "base/config_file.h"
+#include "model/backend_choice.h"
 #include "optimize/toml_text.h"
 
 namespace punctual::optimize {
 
 namespace {
 
-// Of a variant's runs the one by the backend that a server takes, the quicker one, if that has room: what another
-// backend would have had room for is nothing that anybody would get.
+// If it has room: what another backend would have had room for is nothing that anybody would get.
 std::optional<std::size_t> ServedWithRoom(const std::vector<VariantRun>& runs, const std::string& variant,
                                           double budget_ms) {
-  std::optional<std::size_t> quickest;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].variant != variant || !runs[i].counts()) continue;
-    if (!quickest || runs[i].latency.warm.p50_us < runs[*quickest].latency.warm.p50_us) quickest = i;
-  }
-  return quickest && HasRoom(runs[*quickest], budget_ms) ? quickest : std::nullopt;
+  const auto served = ServedRun(runs, variant);
+  return served && HasRoom(runs[*served], budget_ms) ? served : std::nullopt;
 }
 
 // "[tiers.premium": how the tables of a tier begin.
@@ -68,6 +64,15 @@ std::vector<ConfigurationLines> LinesOf(const std::vector<TierChoice>& choices) 
     lines.back().tiers.push_back(choices[i].tier);
   }
   return lines;
+}
+
+std::optional<std::size_t> ServedRun(const std::vector<VariantRun>& runs, const std::string& variant) {
+  std::optional<std::size_t> served;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (runs[i].variant != variant || !runs[i].counts()) continue;
+    if (!served || runs[i].latency.warm.p50_us <= kMuchQuicker * runs[*served].latency.warm.p50_us) served = i;
+  }
+  return served;
 }
 
 bool HasRoom(const VariantRun& run, double budget_ms) {

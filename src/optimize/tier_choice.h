@@ -16,7 +16,8 @@ struct Tier {
   double budget_ms = 0;
   // Set: a server has the tier because its configuration declares none. Once that declares one, those are all.
   std::optional<double> weight = std::nullopt;
-  std::vector<std::string> asks = {};  // the models that the configuration lets its users ask, beside the styles' own
+  std::vector<std::string> asks =
+      {};  // the models that the configuration lets its users ask, before those of their styles
 };
 
 struct TierChoice {
@@ -46,12 +47,16 @@ std::vector<ConfigurationLines> LinesOf(const std::vector<TierChoice>& choices);
 // Where it keeps back little, the other half is for features, and for a worker that begins another inference first.
 inline constexpr double kMostOfBudget = 0.5;
 
+// Of a variant's runs that by the backend which a server with backend = "auto" takes: by warm medians, as
+// model/backend_choice.h does by its own. None: no backend counts.
+std::optional<std::size_t> ServedRun(const std::vector<VariantRun>& runs, const std::string& variant);
+
 // REQUIRES: it can run and was timed.
 bool HasRoom(const VariantRun& run, double budget_ms);
 
 // Of the runs of a variant that passed by every backend that counts: the model's own (that of the first run) before
-// bf16, that before int8, that before the student; of one variant by the quicker backend, which a server takes, or not
-// at all. In the order of `tiers`, without the names of models. Pure.
+// bf16, that before int8, that before the student; of one variant by the backend that a server takes, or not at all.
+// In the order of `tiers`, without the names of models. Pure.
 std::vector<TierChoice> ChooseForTiers(const std::vector<Tier>& tiers, const std::vector<VariantRun>& runs);
 
 // Whether a variant passed and has room, by the backend that a server takes.

@@ -75,6 +75,11 @@ TEST(ChooseForTiersTest, OfOneVariantOnlyTheBackendThatAServerTakesCounts) {
   EXPECT_EQ(Chosen(10, runs), "fp32 by openvino");
   EXPECT_EQ(Chosen(9, runs), "bf16 by openvino") << "native has room, but nobody would be answered by it";
   EXPECT_FALSE(HasRoom(runs, "fp32", 9));
+  // As quick is not quicker: the first one is taken.
+  runs.back().latency.warm.p50_us = 0.97;
+  EXPECT_EQ(Chosen(9, runs), "fp32 by native");
+  runs.back().latency.warm.p50_us = 0.94;
+  EXPECT_EQ(Chosen(9, runs), "bf16 by openvino");
 }
 
 TEST(TomlOfTest, LetsATiersUsersAskAModelByName) {

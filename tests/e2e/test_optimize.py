@@ -140,7 +140,9 @@ def as_served(report: dict, variant: str) -> dict:
     """Its run by the backend that a server takes."""
     runs = [each for each in report["runs"] if each["variant"] == variant and "refused" not in each]
     counting = [each for each in runs if not (variant == "int8" and "unlike_first_backend" in each)]
-    return min(counting, key=lambda each: each["latency_us"]["warm"]["p50"])
+    first, *others = counting
+    much_quicker = (each for each in others if each["latency_us"]["warm"]["p50"] <= 0.95 * first["latency_us"]["warm"]["p50"])
+    return next(much_quicker, first)
 
 
 @pytest.mark.parametrize("gates", [ONLY_STUDENT, ONLY_INT8], ids=["student", "int8"])
@@ -191,7 +193,7 @@ def test_a_configuration_without_tiers_has_those_of_a_server(model, books, tmp_p
 
 def test_what_is_printed_can_be_followed_to_the_letter(tmp_path):
     """By a configuration that declares no tiers, and a repository whose model is a link, with signals and a ladder."""
-    write_model(tmp_path, "data", onnx_writer.slow(WIDTH, 3, 200), 'backend = "native"\nladder = ["l1", "model", "signal"]\n')
+    write_model(tmp_path, "data", onnx_writer.slow(WIDTH, 3, 400), 'backend = "native"\nladder = ["l1", "model", "signal"]\n')
     signals = f"symbol,computed_at_ns,probabilities_0,probabilities_1,probabilities_2\nBTC,{time.time_ns()},0,1,0\n"
     (tmp_path / "data/1/signals.csv").write_text(signals)
     repository = tmp_path / "models"
@@ -201,7 +203,9 @@ def test_what_is_printed_can_be_followed_to_the_letter(tmp_path):
     done = optimize(repository / "m", "--data", tensors(tmp_path, 210), *ONLY_STUDENT, "--config", config)
     assert done.returncode == 0, done.stderr
     report = report_of(repository / "m-optimized")
-    assert "m-student" in report["to_serve"], "the model takes much more than half of 15 ms"
+    if 15 in as_served(report, "fp32")["in_budget"]:
+        pytest.skip("the machine is too quick for the model to need anything")
+    assert "m-student" in report["to_serve"]
     how = done.stdout.splitlines()[-1].removeprefix("to serve: ")
     subprocess.run(how.replace("REPOSITORY", shlex.quote(str(repository))), shell=True, check=True)
     assert (repository / "m").is_symlink()
