@@ -16,8 +16,8 @@ struct Tier {
   double budget_ms = 0;
   // Set: a server has the tier because its configuration declares none. Once that declares one, those are all.
   std::optional<double> weight = std::nullopt;
-  std::vector<std::string> asks =
-      {};  // the models that the configuration lets its users ask, before those of their styles
+  // The models that the configuration lets its users ask, before those of their styles.
+  std::vector<std::string> asks = {};
 };
 
 struct TierChoice {

@@ -41,26 +41,27 @@ class Folder {
                           WorkFolder& work) const {
     const ModelFolder& folder = subject_.folder;
     const std::string version = model.name + "/" + folder.version + "/";
-    PUNCTUAL_TRY(work.Write(model.name + "/model.toml", model.manifest));
-    PUNCTUAL_TRY(work.Write(version + "model.onnx", folder.onnx));
     if (found_.int8_standing.passed) PUNCTUAL_TRY(work.Write(version + "int8.onnx", found_.int8.file().onnx));
-    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
     PUNCTUAL_TRY(work.Write(version + "profile.json", profile));
     const std::string& served = model.variant == "int8" ? found_.int8.file().onnx : folder.onnx;
-    PUNCTUAL_TRY(LoadMade(found_.out, {model.name, folder.version, model.manifest, served, signals}));
+    return WriteServed({model.name, folder.version, model.manifest, served, signals}, folder.onnx, work);
+  }
+
+  // What every model has, loaded as a server would. `onnx`: its file in float.
+  Result<void> WriteServed(const MadeFiles& made, const std::string& onnx, WorkFolder& work) const {
+    const std::string version = made.name + "/" + made.version + "/";
+    PUNCTUAL_TRY(work.Write(made.name + "/model.toml", made.manifest));
+    PUNCTUAL_TRY(work.Write(version + "model.onnx", onnx));
+    if (!made.signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", made.signals));
+    PUNCTUAL_TRY(LoadMade(found_.out, made));
     return {};
   }
 
   // With the model's signals: its outputs are the model's.
   Result<void> WriteStudent(const std::string& signals, WorkFolder& work) const {
-    const std::string& name = found_.student_name;
-    const std::string version = name + "/" + subject_.folder.version + "/";
-    const std::string& manifest = found_.student.manifest;
-    PUNCTUAL_TRY(work.Write(name + "/model.toml", manifest));
-    PUNCTUAL_TRY(work.Write(version + "model.onnx", found_.student.onnx));
-    if (!signals.empty()) PUNCTUAL_TRY(work.Write(version + "signals.csv", signals));
-    PUNCTUAL_TRY(LoadMade(found_.out, {name, subject_.folder.version, manifest, found_.student.onnx, signals}));
-    return {};
+    const StudentSearch& student = found_.student;
+    return WriteServed({found_.student_name, subject_.folder.version, student.manifest, student.onnx, signals},
+                       student.onnx, work);
   }
 
   // The model's answers to the parts up to `end`.
