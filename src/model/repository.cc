@@ -1,13 +1,13 @@
 #include "model/repository.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "model/reference.h"
 #include "model/student.h"
+#include "model/versions.h"
 
 namespace punctual {
 
@@ -27,25 +27,6 @@ Result<std::string> ReadFile(const fs::path& path) {
   if (!file || !file.read(text.data(), static_cast<std::streamsize>(size)))
     return Fail(Code::kNotFound, path.string() + ": cannot be read");
   return text;
-}
-
-// The version folders, newest (highest number) first.
-std::vector<std::string> VersionsOf(const fs::path& folder) {
-  std::vector<std::pair<std::uint64_t, std::string>> versions;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end_of_folder; !error && it != end_of_folder; it.increment(error)) {
-    const fs::directory_entry& entry = *it;
-    const std::string name = entry.path().filename().string();
-    std::uint64_t number = 0;
-    const auto [end, parse_error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (parse_error == std::errc() && end == name.data() + name.size() && number > 0 &&
-        fs::is_directory(entry.path(), error))
-      versions.emplace_back(number, name);
-  }
-  std::sort(versions.rbegin(), versions.rend());
-  std::vector<std::string> names;
-  for (auto& version : versions) names.push_back(std::move(version.second));
-  return names;
 }
 
 Result<ModelFiles> ReadFiles(const fs::path& folder, const std::string& name, const std::string& version) {
@@ -98,7 +79,7 @@ std::string Repository::Fingerprint(const std::string& folder) {
 RepositoryEntry Repository::LoadModel(const std::string& name, const RepositoryEntry* before) const {
   const fs::path folder = fs::path(path_) / name;
   RepositoryEntry entry{name, nullptr, ""};
-  const std::vector<std::string> versions = VersionsOf(folder);
+  const std::vector<std::string> versions = VersionsOf(folder.string());
   if (versions.empty()) entry.error = folder.string() + ": has no version folder (1/model.onnx)";
   for (const std::string& version : versions) {
     auto files = ReadFiles(folder, name, version);
@@ -131,7 +112,7 @@ Result<int> Repository::Reload() {
     const std::string name = directory.filename().string();
     // Any other folder is none of ours; one with a version is a model whose manifest was forgotten, and is refused.
     std::error_code ignored;
-    if (!fs::exists(directory / "model.toml", ignored) && VersionsOf(directory).empty()) continue;
+    if (!fs::exists(directory / "model.toml", ignored) && VersionsOf(directory.string()).empty()) continue;
     const auto known = before->find(name);
     const RepositoryEntry* entry_before = known == before->end() ? nullptr : &known->second;
     std::string fingerprint = Fingerprint(directory.string());

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "model/versions.h"
 #include "optimize/toml_text.h"
 
 namespace punctual::optimize {
@@ -23,19 +24,6 @@ namespace {
 
 constexpr std::size_t kLongestBeside = std::string_view(".-optimized.optimizing").size();  // of what is made beside it
 constexpr std::uintmax_t kMostBytes = std::uintmax_t{2} << 30;
-
-std::optional<std::string> HighestVersion(const fs::path& folder) {
-  std::optional<std::pair<std::uint64_t, std::string>> highest;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    const auto number = VersionOf(name);
-    if (std::error_code ignored; !number || !it->is_directory(ignored)) continue;
-    if (!highest || std::pair(*number, name) > *highest) highest = {*number, name};
-  }
-  if (!highest) return std::nullopt;
-  return highest->second;
-}
 
 // The names of the folders in it that are a model's, by name.
 std::string ModelsIn(const fs::path& folder) {
@@ -93,13 +81,6 @@ Result<void> CheckName(const std::string& path, const std::string& name) {
 
 }  // namespace
 
-std::optional<std::uint64_t> VersionOf(std::string_view name) {
-  std::uint64_t number = 0;
-  const auto [last, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (failed != std::errc() || last != name.data() + name.size() || number == 0) return std::nullopt;
-  return number;
-}
-
 Result<std::string> ReadWholeFile(const std::string& path) {
   std::error_code error;
   const std::uintmax_t size = fs::file_size(path, error);
@@ -132,12 +113,12 @@ Result<ModelFolder> ReadModelFolder(const std::string& path) {
   if (model.manifest.variant == "int8")
     return Fail(Code::kFailedPrecondition,
                 manifest_path + ": variant: is \"int8\" already; optimise the model in float: variant = \"fp32\"");
-  const auto version = HighestVersion(folder);
-  if (!version) return Fail(Code::kNotFound, path + ": has no version folder (1/model.onnx)");
-  model.version = *version;
-  model.onnx_path = (folder / *version / "model.onnx").string();
+  const std::vector<std::string> versions = VersionsOf(path);
+  if (versions.empty()) return Fail(Code::kNotFound, path + ": has no version folder (1/model.onnx)");
+  model.version = versions.front();
+  model.onnx_path = (folder / model.version / "model.onnx").string();
   PUNCTUAL_ASSIGN(model.onnx, ReadWholeFile(model.onnx_path));
-  const fs::path signals = folder / *version / "signals.csv";
+  const fs::path signals = folder / model.version / "signals.csv";
   if (fs::exists(signals, error)) {
     PUNCTUAL_ASSIGN(model.signals, ReadWholeFile(signals.string()));
   }

@@ -18,9 +18,6 @@ namespace punctual::optimize {
 // The whole file. kNotFound: it cannot be read; kResourceExhausted: it is over 2 GiB, protobuf's limit of a model.
 Result<std::string> ReadWholeFile(const std::string& path);
 
-// Of a folder of that name inside of a model's, as the repository counts them: a number above 0. None: it is none.
-std::optional<std::uint64_t> VersionOf(std::string_view name);
-
 struct ModelFolder {
   std::string path;
   std::string name;           // the folder's own

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/config_file.h"
+#include "model/versions.h"
 #include "optimize/decide.h"
 #include "optimize/judge_variants.h"
 #include "optimize/load_made.h"
