@@ -34,6 +34,23 @@ TEST_F(EngineTest, ReloadServesTheNewVersionAndNeverAnOldAnswer) {
   ExpectLinear(answer, 2, 9);
 }
 
+// As it is where builds lie beside each other and a link is led to the one that serves.
+TEST_F(EngineTest, ReloadSeesThatAVersionsLinkLeadsElsewhere) {
+  AddLinear("1", 1);
+  AddLinear("2", 5);
+  const std::filesystem::path models = repository_.path(), link = models / "m" / "3";
+  std::filesystem::rename(models / "m" / "1", models / "old");
+  std::filesystem::rename(models / "m" / "2", models / "new");
+  std::filesystem::create_directory_symlink("../old", link);
+  Engine engine = Open();
+  ASSERT_TRUE(engine.Publish("A", Book(1)).has_value());
+  ExpectLinear(engine.Predict(Of("A")).value(), 2, 1);
+  std::filesystem::remove(link);
+  std::filesystem::create_directory_symlink("../new", link);
+  engine.Reload();
+  ExpectLinear(engine.Predict(Of("A")).value(), 2, 5);
+}
+
 // It takes milliseconds, on whatever thread does it.
 TEST_F(EngineTest, AReplacedVersionIsTakenDownByALaterReloadAndNotByItsLastUser) {
   AddLinear("1");

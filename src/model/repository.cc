@@ -62,10 +62,12 @@ Repository::Repository(std::string path, LoadOptions options)
 std::string Repository::Fingerprint(const std::string& folder) {
   std::vector<std::string> lines;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+  // Where a link leads counts, and what is there: a version may be one, and be led to another build.
+  constexpr auto kFollow = fs::directory_options::follow_directory_symlink;
+  for (fs::recursive_directory_iterator it(folder, kFollow, error), end; !error && it != end; it.increment(error)) {
     if (it.depth() > 1) it.disable_recursion_pending();
     // A folder counts by its name alone: an empty version is one that cannot be loaded.
-    if (it->is_directory(error)) lines.push_back(it->path().string());
+    if (it->is_directory(error)) lines.push_back(it->path().string() + " " + fs::canonical(it->path(), error).string());
     if (!it->is_regular_file(error)) continue;
     const auto changed = it->last_write_time(error).time_since_epoch().count();
     lines.push_back(it->path().string() + " " + std::to_string(it->file_size(error)) + " " + std::to_string(changed));
