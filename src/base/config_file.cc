@@ -114,7 +114,8 @@ ConfigTable::ConfigTable(ConfigFile::State* state, const void* table, std::strin
     : state_(state), table_(table), path_(std::move(path)) {}
 
 std::string ConfigTable::Name(std::string_view key) const {
-  return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  const std::string name(key.empty() ? "\"\"" : key);
+  return path_.empty() ? name : path_ + "." + name;
 }
 
 const void* ConfigTable::Find(std::string_view key) {

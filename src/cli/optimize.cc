@@ -78,8 +78,6 @@ Result<std::vector<optimize::Tier>> TiersOfConfig(const std::string& path) {
   const bool declared = file.has_value() && file->root().Has("tiers");
   std::vector<optimize::Tier> tiers;
   for (const auto& [name, tier] : options->tiers) {
-    if (name.empty())
-      return Fail(Code::kInvalidArgument, "--config: " + path + ": [tiers.\"\"] has no name; give it one");
     optimize::Tier& read = tiers.emplace_back(optimize::Tier{name, Milliseconds(tier.budget)});
     if (!declared) read.weight = tier.weight;
     std::set<std::string> asks;

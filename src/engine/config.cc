@@ -43,6 +43,7 @@ void ReadTiers(ConfigTable& root, EngineOptions& options) {
   options.tiers.clear();  // those declared are all there are
   for (const std::string& name : tiers->Keys())
     if (auto tier = tiers->Table(name)) {
+      if (name.empty()) tiers->Refuse(name, "has no name; a tier needs one, as in [tiers.premium]");
       TierOptions read;
       tier->GetMs("budget_ms", read.budget, Duration(1), kLongest);
       if (read.budget <= Duration::zero()) tier->Refuse("budget_ms", "is missing; for instance 15");

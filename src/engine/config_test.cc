@@ -95,6 +95,8 @@ TEST_F(EngineConfigTest, ErrorsNameFileLineAndKey) {
               HasSubstr("3: engin: no such option"));
   EXPECT_THAT(Read("").error().message, HasSubstr("models.repository: is missing"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[tiers.x]\n").error().message, HasSubstr("tiers.x.budget_ms"));
+  EXPECT_THAT(Read("[models]\nrepository = 'm'\n[tiers.'']\nbudget_ms = 15\n").error().message,
+              HasSubstr("punctual.toml:3: tiers.\"\": has no name"));
   EXPECT_THAT(Read("[models]\nrepository = 'm'\n[users]\nfile = 'none.csv'\n").error().message, HasSubstr("none.csv"));
 }
 

@@ -146,7 +146,7 @@ BAD = {
     ),
     "a configuration with a tier of no name": (
         lambda f: (f / "m", "--data", tensors(f), "--config", configuration(f, '[tiers.""]\nbudget_ms = 15\n')),
-        *(2, '[tiers.""] has no name'),
+        *(2, 'tiers."": has no name'),
     ),
     "a model called as a version is": (called_as_a_version, 2, "7-optimized: a server would take it for a model"),
     "budgets and a configuration": (
