@@ -51,6 +51,17 @@ TEST_F(EngineTest, ReloadSeesThatAVersionsLinkLeadsElsewhere) {
   ExpectLinear(engine.Predict(Of("A")).value(), 2, 5);
 }
 
+// Which may be a lot: it is looked at every second.
+TEST_F(EngineTest, WhatLiesBesideTheVersionsIsNotLookedAt) {
+  AddLinear("1");
+  Repository repository(repository_.path(), LoadOptions{});
+  ASSERT_EQ(repository.Reload().value(), 1);
+  repository_.Write("m/data/books.csv", "1");
+  EXPECT_EQ(repository.Reload().value(), 0);
+  AddLinear("2");
+  EXPECT_EQ(repository.Reload().value(), 1);
+}
+
 // It takes milliseconds, on whatever thread does it.
 TEST_F(EngineTest, AReplacedVersionIsTakenDownByALaterReloadAndNotByItsLastUser) {
   AddLinear("1");

@@ -60,21 +60,22 @@ Repository::Repository(std::string path, LoadOptions options)
     : path_(std::move(path)), options_(options), view_(std::make_shared<const View>()) {}
 
 std::string Repository::Fingerprint(const std::string& folder) {
-  std::vector<std::string> lines;
-  std::error_code error;
-  // Where a link leads counts, and what is there: a version may be one, and be led to another build.
-  constexpr auto kFollow = fs::directory_options::follow_directory_symlink;
-  for (fs::recursive_directory_iterator it(folder, kFollow, error), end; !error && it != end; it.increment(error)) {
-    if (it.depth() > 1) it.disable_recursion_pending();
-    // A folder counts by its name alone: an empty version is one that cannot be loaded.
-    if (it->is_directory(error)) lines.push_back(it->path().string() + " " + fs::canonical(it->path(), error).string());
-    if (!it->is_regular_file(error)) continue;
-    const auto changed = it->last_write_time(error).time_since_epoch().count();
-    lines.push_back(it->path().string() + " " + std::to_string(it->file_size(error)) + " " + std::to_string(changed));
-  }
-  std::sort(lines.begin(), lines.end());
+  std::vector<std::string> folders = {folder};
+  for (const std::string& version : VersionsOf(folder)) folders.push_back((fs::path(folder) / version).string());
   std::string all;
-  for (const std::string& line : lines) all += line + "\n";
+  for (const std::string& each : folders) {
+    std::error_code error, ignored;
+    std::vector<std::string> lines;
+    for (fs::directory_iterator it(each, error), end; !error && it != end; it.increment(error))
+      if (it->is_regular_file(ignored))
+        lines.push_back(it->path().string() + " " + std::to_string(it->file_size(ignored)) + " " +
+                        std::to_string(it->last_write_time(ignored).time_since_epoch().count()));
+    std::sort(lines.begin(), lines.end());
+    // A folder counts without a file, too: an empty version is one that cannot be loaded. And where it leads: a version
+    // may be a link, and be led to another build.
+    all += each + " " + fs::canonical(each, ignored).string() + "\n";
+    for (const std::string& line : lines) all += line + "\n";
+  }
   return all;
 }
 

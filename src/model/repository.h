@@ -43,7 +43,8 @@ class Repository {
   std::shared_ptr<const View> Models() const { return view_.Get(); }
 
  private:
-  // Name, size and time of change of what is in the folder: when it is as before, nothing is read.
+  // Name, size and time of change of the files of a model's folder and of its versions, and where these lead: when it
+  // is as before, nothing is read.
   static std::string Fingerprint(const std::string& folder);
   RepositoryEntry LoadModel(const std::string& name, const RepositoryEntry* before) const;
   static void FindStudents(View& view);
