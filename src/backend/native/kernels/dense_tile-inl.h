@@ -64,25 +64,98 @@ HWY_NOINLINE void Finish(const DenseOutput& output, std::size_t row, std::size_t
   }
 }
 
-// Where the rows begin; negative: all of them are padding.
+// Whether the rows begin a step from each other, so that the first says where all do.
 template <std::size_t kRows>
-HWY_INLINE std::int32_t FindRows(const DenseInput& input, const std::int32_t* offsets, const float* (&x)[kRows]) {
+HWY_INLINE bool AreEven(const DenseInput& input, const std::int32_t* offsets) {
   constexpr std::int32_t kSteps = kRows - 1;
-  const std::int32_t first = offsets[0];
-  const std::int32_t step = input.row_step;
-  if (kRows > 1 && step != 0 && first >= 0 && offsets[kSteps] - first == kSteps * step) {
-    const float* at = input.in + first;
+  return kRows > 1 && input.row_step != 0 && offsets[0] >= 0 && offsets[kSteps] - offsets[0] == kSteps * input.row_step;
+}
+
+// Rows that begin anywhere, each with an address of its own.
+template <std::size_t kRows>
+class AnyRows {
+ public:
+  HWY_INLINE AnyRows(const DenseInput& input, const std::int32_t* offsets) {
     PUNCTUAL_UNROLL
-    for (std::size_t r = 0; r < kRows; ++r, at += step) x[r] = at;
-    return 0;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      all_ &= offsets[r];
+      rows_[r] = offsets[r] < 0 ? input.zeros : input.in + offsets[r];
+    }
   }
-  std::int32_t all = -1;
-  PUNCTUAL_UNROLL
-  for (std::size_t r = 0; r < kRows; ++r) {
-    all &= offsets[r];
-    x[r] = offsets[r] < 0 ? input.zeros : input.in + offsets[r];
+  HWY_INLINE bool all_are_padding() const { return all_ < 0; }
+  HWY_INLINE const float* At(std::size_t row) const { return rows_[row] + channel_; }
+  HWY_INLINE void Advance(std::size_t channels) { channel_ += channels; }
+  HWY_INLINE void KeepAddressesShort() {}
+
+ private:
+  const float* rows_[kRows];
+  std::int32_t all_ = -1;
+  std::size_t channel_ = 0;
+};
+
+// Rows a step from each other. The addresses of twelve rows do not fit into the sixteen registers that there are beside
+// the vectors' own, and bringing them back costs what the sums need; one of three, and the step, do.
+template <std::size_t kRows>
+class EvenRows {
+ public:
+  HWY_INLINE EvenRows(const float* first, std::size_t step) : step_(step) {
+    PUNCTUAL_UNROLL
+    for (std::size_t g = 0; g < kGroups; ++g) groups_[g] = first + g * kOfGroup * step;
   }
-  return all;
+  HWY_INLINE const float* At(std::size_t row) const { return groups_[row / kOfGroup] + row % kOfGroup * step_; }
+  HWY_INLINE void Advance(std::size_t channels) {
+    PUNCTUAL_UNROLL
+    for (std::size_t g = 0; g < kGroups; ++g) groups_[g] += channels;
+  }
+  // Else the compiler works out all rows' addresses ahead, as they stay the same from channel to channel.
+  HWY_INLINE void KeepAddressesShort() {
+    if constexpr (kGroups > 1) asm("" : "+r"(step_));
+  }
+
+ private:
+  static constexpr std::size_t kOfGroup = 3;  // an address may be a register, and another one or two times
+  static constexpr std::size_t kGroups = (kRows + kOfGroup - 1) / kOfGroup;
+  const float* groups_[kGroups];
+  std::size_t step_;
+};
+
+// Adds the channels of a tap to the sums. Returns where the next tap's weights begin.
+template <class Rows, std::size_t kChains, std::size_t kRows, std::size_t kVectors>
+HWY_INLINE const float* AddTap(Rows rows, std::size_t channels, const float* w, std::size_t stride,
+                               V (&sums)[kChains][kRows][kVectors]) {
+  const D d;
+  constexpr std::size_t kUnrolled = 4;
+  std::size_t k = 0;
+  for (; k + kUnrolled <= channels; k += kUnrolled) {
+    PUNCTUAL_UNROLL
+    for (std::size_t u = 0; u < kUnrolled; ++u) {
+      V b[kVectors];
+      PUNCTUAL_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) b[v] = hn::LoadU(d, w + v * kLanes);
+      rows.KeepAddressesShort();
+      PUNCTUAL_UNROLL
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const V a = hn::Set(d, rows.At(r)[u]);
+        PUNCTUAL_UNROLL
+        for (std::size_t v = 0; v < kVectors; ++v)
+          sums[u % kChains][r][v] = hn::MulAdd(a, b[v], sums[u % kChains][r][v]);
+      }
+      w += stride;
+    }
+    rows.Advance(kUnrolled);
+  }
+  for (; k < channels; ++k) {
+    PUNCTUAL_UNROLL
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const V a = hn::Set(d, *rows.At(r));
+      PUNCTUAL_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v)
+        sums[0][r][v] = hn::MulAdd(a, hn::LoadU(d, w + v * kLanes), sums[0][r][v]);
+    }
+    w += stride;
+    rows.Advance(1);
+  }
+  return w;
 }
 
 // Does what follows a row's sums if that is simple, and stores them.
@@ -125,50 +198,23 @@ HWY_NOINLINE void Tile(const Strip& strip, std::size_t row) {
 
   const std::size_t stride = strip.weight_stride;
   const float* w = strip.weights;
-  constexpr std::size_t kUnrolled = 4;
   for (std::size_t t = 0; t < strip.taps; ++t) {
-    const float* x[kRows];
-    if (strip.input.offsets != nullptr) {
-      const std::int32_t* const offsets = strip.input.offsets + t * strip.rows + row;
-      const std::int32_t all = FindRows<kRows>(strip.input, offsets, x);
-      if (all < 0) {  // nothing but padding
-        w += strip.channels * stride;
-        continue;
-      }
-    } else {
-      PUNCTUAL_UNROLL
-      for (std::size_t r = 0; r < kRows; ++r)
-        x[r] = strip.input.in + (row + r) * strip.input.stride + t * strip.channels;
+    if (strip.input.offsets == nullptr) {
+      const float* const first = strip.input.in + row * strip.input.stride + t * strip.channels;
+      w = AddTap(EvenRows<kRows>(first, strip.input.stride), strip.channels, w, stride, sums);
+      continue;
     }
-    std::size_t k = 0;
-    for (; k + kUnrolled <= strip.channels; k += kUnrolled) {
-      PUNCTUAL_UNROLL
-      for (std::size_t u = 0; u < kUnrolled; ++u) {
-        V b[kVectors];
-        PUNCTUAL_UNROLL
-        for (std::size_t v = 0; v < kVectors; ++v) {
-          b[v] = hn::LoadU(d, w + v * kLanes);
-        }
-        PUNCTUAL_UNROLL
-        for (std::size_t r = 0; r < kRows; ++r) {
-          const V a = hn::Set(d, x[r][k + u]);
-          PUNCTUAL_UNROLL
-          for (std::size_t v = 0; v < kVectors; ++v)
-            sums[u % kChains][r][v] = hn::MulAdd(a, b[v], sums[u % kChains][r][v]);
-        }
-        w += stride;
-      }
+    const std::int32_t* const offsets = strip.input.offsets + t * strip.rows + row;
+    if (AreEven<kRows>(strip.input, offsets)) {
+      const EvenRows<kRows> rows(strip.input.in + offsets[0], static_cast<std::size_t>(strip.input.row_step));
+      w = AddTap(rows, strip.channels, w, stride, sums);
+      continue;
     }
-    for (; k < strip.channels; ++k) {
-      PUNCTUAL_UNROLL
-      for (std::size_t r = 0; r < kRows; ++r) {
-        const V a = hn::Set(d, x[r][k]);
-        PUNCTUAL_UNROLL
-        for (std::size_t v = 0; v < kVectors; ++v)
-          sums[0][r][v] = hn::MulAdd(a, hn::LoadU(d, w + v * kLanes), sums[0][r][v]);
-      }
-      w += stride;
-    }
+    const AnyRows<kRows> rows(strip.input, offsets);
+    if (rows.all_are_padding())
+      w += strip.channels * stride;
+    else
+      w = AddTap(rows, strip.channels, w, stride, sums);
   }
 
   PUNCTUAL_UNROLL
